@@ -1,0 +1,27 @@
+// state and list: read-only and without a lock.
+#include "documents.h"
+#include "store.h"
+#include <corten/cgroup/manager.h>
+#include <corten/runtime/operations.h>
+
+namespace corten::runtime {
+
+Result<spec::State> state(const Context& context, const std::string& id) {
+  const Entry entry = TRY(open_entry(context, id));
+  const Record record = TRY(entry.load());
+  spec::State document = state_document(record, status_of(entry, record));
+  if (document.status != spec::Status::Stopped) return document;
+  const auto events = cgroup::open_manager(record.cgroup)->oom_events();
+  document.oom_killed = events && events->oom_kill > 0;
+  document.oom_own_limit = events && events->own_limit;
+  return document;
+}
+
+Result<std::vector<ListEntry>> list(const Context& context) {
+  const std::vector<std::string> ids = TRY(list_ids(context));
+  std::vector<ListEntry> entries;
+  for (const auto& id : ids) entries.push_back({id, state(context, id)});
+  return entries;
+}
+
+}  // namespace corten::runtime

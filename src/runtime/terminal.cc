@@ -1,0 +1,29 @@
+#include "terminal.h"
+
+#include <sys/socket.h>
+
+#include <corten/base/strings.h>
+#include <corten/sys/socket.h>
+
+namespace corten::runtime {
+
+Result<ConsoleSocket> ConsoleSocket::connect(const std::string& path) {
+  sys::UniqueFd socket = TRY(sys::unix_connect_path(path, SOCK_STREAM).context([&] {
+    return "connecting to the console socket " + quote(path);
+  }));
+  return ConsoleSocket(std::move(socket));
+}
+
+Result<> ConsoleSocket::take(sys::UniqueFd master) {
+  TRY(sys::send_message(socket_.get(), "/dev/ptmx", master.get())
+          .context("sending the terminal to the console socket"));
+  socket_.reset();
+  return {};
+}
+
+Result<> send_descriptor(const std::string& socket_path, std::string_view name, int fd) {
+  const sys::UniqueFd socket = TRY(sys::unix_connect_path(socket_path, SOCK_STREAM));
+  return sys::send_message(socket.get(), name, fd);
+}
+
+}  // namespace corten::runtime
