@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "terminal.h"
 #include <corten/sys/file.h>
 #include <corten/sys/socket.h>
 
@@ -40,19 +41,12 @@ class RawTerminal {
   bool active_ = false;
 };
 
-void copy_window_size(int master) {
-  const Result<winsize> size = sys::get_window_size(STDIN_FILENO);
-  if (size)
-    (void)sys::set_window_size(master, *size);  // a container without the caller's size still works
-}
-
 class Relay {
  public:
   Relay(int pidfd, const SignalSource& signals, sys::UniqueFd master)
       : pidfd_(pidfd), signals_(signals), master_(std::move(master)) {
     if (!master_.valid()) return;
     (void)::fcntl(master_.get(), F_SETFL, O_NONBLOCK);
-    copy_window_size(master_.get());
   }
 
   Result<> run() {

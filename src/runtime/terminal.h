@@ -25,15 +25,15 @@ class ConsoleSocket : public TerminalReceiver {
 // Keeps the master for an attached run or exec.
 class KeptTerminal : public TerminalReceiver {
  public:
-  Result<> take(sys::UniqueFd master) override {
-    master_ = std::move(master);
-    return {};
-  }
+  Result<> take(sys::UniqueFd master) override;
   sys::UniqueFd& master() { return master_; }
 
  private:
   sys::UniqueFd master_;
 };
+
+// Gives the terminal the size of the caller's, when standard input is one.
+void copy_window_size(int master);
 
 // Sends a descriptor with a name, in the form of the console socket (also the form of
 // --pidfd-socket).

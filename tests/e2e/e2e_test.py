@@ -478,6 +478,26 @@ def attached_terminal():
         equal(os.waitstatus_to_exitcode(status), 4)
 
 
+@case
+def a_terminal_has_the_callers_size_before_anything_runs_on_it():
+    def change(config):
+        config["process"]["terminal"] = True
+        config["hooks"] = {"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "stty size </dev/console >/dev/shm/size"]}]}
+    with Container("cat", "/dev/shm/size", change=change) as one:
+        pid, master = pty.fork()
+        if pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 44, 0, 0))
+            os.execv(RUNTIME, [*CALL, "run", "--bundle", one.bundle, one.id])
+        text = b""
+        while True:
+            try:
+                text += os.read(master, 4096)
+            except OSError:
+                break
+        _, status = os.waitpid(pid, 0)
+        equal((text, os.waitstatus_to_exitcode(status)), (b"33 44\r\n", 0))
+
+
 # --- confinement ----------------------------------------------------------------------------------------------------
 
 
