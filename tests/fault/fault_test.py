@@ -27,12 +27,12 @@ STRIDE = int(os.environ.get("CORTEN_FAULT_STRIDE", "11"))
 ERRORS = (errno.EPERM, errno.ENOENT, errno.ENOMEM, errno.ENOSYS, errno.EINVAL, errno.EAGAIN, errno.EINTR,
           errno.EMFILE, errno.ENOSPC, errno.EIO, errno.EBUSY, errno.EROFS)
 
-# Everything that confines the program, as the program sees it. Device numbers and mount ids differ from run to run.
+# Everything that confines the program, as the program sees it. Mount ids and times differ from run to run.
 POSTURE = """
 grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Umask)' /proc/self/status
 cut -d' ' -f4- /proc/self/mountinfo
 cat /proc/self/limits /proc/self/oom_score_adj /proc/self/uid_map /proc/self/gid_map
-hostname; umask; pwd; env | sort; ls -ln /dev; ls /proc/self/fd | wc -l
+hostname; umask; pwd; env | sort; stat -c '%A %u:%g %t:%T %n %N' /dev/* /dev; ls /proc/self/fd | wc -l
 wc -c </proc/keys; (echo 1 >/proc/sys/kernel/printk) 2>&1; cat /sys/fs/cgroup/devices/devices.list 2>/dev/null
 chroot / true 2>&1; true
 """
