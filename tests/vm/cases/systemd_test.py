@@ -13,7 +13,7 @@ import time
 
 os.environ["CORTEN_TEST_OPTIONS"] = "--systemd-cgroup"
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "e2e"))
-from bundle import CALL, WORK, Container, case, run_cases  # noqa: E402
+from bundle import CALL, ROOT, WORK, Container, case, run_cases  # noqa: E402
 from harness import contains, equal, run, wait_until  # noqa: E402
 
 MIB = 1 << 20
@@ -171,19 +171,23 @@ def somebody_else_s_unit_is_left_alone():
 
 @case
 def a_runtime_that_is_killed_leaves_no_unit():
+    containers = []
     for delay in (0.0, 0.02, 0.05, 0.1, 0.2, 0.4):
-        with Container("sleep", "1000") as one:
-            process = subprocess.Popen([*CALL, "create", "--bundle", one.bundle, one.id], stdin=subprocess.DEVNULL,
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            try:
-                process.wait(delay)
-            except subprocess.TimeoutExpired:
-                pass
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            one.ok("delete", "--force")
-            # systemd may still be about to read the request of the killed runtime: asking it comes first.
-            wait_until("the unit is gone", lambda: not exists(unit_of(one)) and not glob.glob(f"/sys/fs/cgroup/**/{unit_of(one)}", recursive=True))
+        one = Container("sleep", "1000")
+        containers.append(one)
+        process = subprocess.Popen([*CALL, "create", "--bundle", one.bundle, one.id], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(delay)
+        except subprocess.TimeoutExpired:
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        one.ok("delete", "--force")
+        equal(os.path.exists(os.path.join(ROOT, one.id)), False)
+    # systemd may read the request of a runtime that was killed only now, and drops the empty unit by itself.
+    for one in containers:
+        wait_until("the unit is gone", lambda: not exists(unit_of(one)) and not glob.glob(f"/sys/fs/cgroup/**/{unit_of(one)}", recursive=True))
 
 
 class SilentManager:
