@@ -185,8 +185,13 @@ class Pod:
         """What a container that ends by itself wrote, as the log file of the interface has it."""
         container = self.start(name, *command, **fields)
         wait_until("it has ended", lambda: status(container).state == cri().messages.CONTAINER_EXITED)
+        return self.logged(name)
+
+    def logged(self, name, streams=("stdout", "stderr")):
+        """The text of its log. containerd writes each stream by itself: their lines may change places."""
         with open(os.path.join(self.config["log_directory"], f"{name}.log"), encoding="utf-8") as log:
-            return "".join(line.split(" ", 3)[3] for line in log)  # time, stream, tag, text
+            lines = [line.split(" ", 3) for line in log]  # time, stream, tag, text
+        return "".join(text for _, stream, _, text in lines if stream in streams)
 
 
 def status(container):
@@ -291,7 +296,8 @@ def attach_to_the_program():
 @case
 def log_file_has_both_streams():
     with Pod("log") as pod:
-        equal(pod.output("main", "sh", "-c", "echo one; echo two >&2"), "one\ntwo\n")
+        pod.output("main", "sh", "-c", "echo one; echo two >&2; echo three")
+        equal((pod.logged("main", ["stdout"]), pod.logged("main", ["stderr"])), ("one\nthree\n", "two\n"))
 
 
 @case
