@@ -2,9 +2,12 @@
 // Spec: config-linux.md "IntelRdt".
 #include "builders.h"
 #include <corten/base/strings.h>
+#include <corten/plan/build.h>
 
 namespace corten::plan {
 namespace {
+
+constexpr const char* kBase = "/linux/intelRdt";
 
 Result<> check_line(std::string_view line, std::string_view prefix, const std::string& pointer) {
   if (line.find('\n') != std::string_view::npos) {
@@ -26,28 +29,37 @@ bool usable_directory(std::string_view name) {
 
 }  // namespace
 
+Result<std::vector<RdtSchema>> build_rdt_schemata(const spec::IntelRdt& configured) {
+  const std::string base = kBase;
+  std::vector<RdtSchema> schemata;
+  if (configured.l3_cache_schema && !configured.l3_cache_schema->empty()) {
+    TRY(check_line(*configured.l3_cache_schema, "", base + "/l3CacheSchema"));
+    schemata.push_back({*configured.l3_cache_schema, base + "/l3CacheSchema", true});
+  }
+  if (configured.mem_bw_schema && !configured.mem_bw_schema->empty()) {
+    TRY(check_line(*configured.mem_bw_schema, "MB:", base + "/memBwSchema"));
+    schemata.push_back({*configured.mem_bw_schema, base + "/memBwSchema", true});
+  }
+  for (std::size_t i = 0; i < configured.schemata.size(); ++i) {
+    if (configured.schemata[i].empty()) continue;
+    const std::string pointer = pointer_at(base + "/schemata", i);
+    TRY(check_line(configured.schemata[i], "", pointer));
+    schemata.push_back({configured.schemata[i], pointer, false});
+  }
+  return schemata;
+}
+
 Result<IntelRdt> build_intel_rdt(const spec::IntelRdt& configured, std::string_view id) {
-  const std::string base = "/linux/intelRdt";
   IntelRdt rdt;
   rdt.configured_clos = configured.clos_id && !configured.clos_id->empty();
   rdt.clos_id = rdt.configured_clos ? *configured.clos_id : std::string(id);
   if (rdt.clos_id == "/") {
     rdt.clos_id.clear();
   } else if (!usable_directory(rdt.clos_id)) {
-    return Error::spec(base + "/closID", quote(rdt.clos_id) + " cannot be a class of service");
+    return Error::spec(std::string(kBase) + "/closID",
+                       quote(rdt.clos_id) + " cannot be a class of service");
   }
-  if (configured.l3_cache_schema && !configured.l3_cache_schema->empty()) {
-    TRY(check_line(*configured.l3_cache_schema, "", base + "/l3CacheSchema"));
-    rdt.schemata.push_back(*configured.l3_cache_schema);
-  }
-  if (configured.mem_bw_schema && !configured.mem_bw_schema->empty()) {
-    TRY(check_line(*configured.mem_bw_schema, "MB:", base + "/memBwSchema"));
-    rdt.schemata.push_back(*configured.mem_bw_schema);
-  }
-  for (std::size_t i = 0; i < configured.schemata.size(); ++i) {
-    TRY(check_line(configured.schemata[i], "", pointer_at(base + "/schemata", i)));
-    rdt.schemata.push_back(configured.schemata[i]);
-  }
+  rdt.schemata = TRY(build_rdt_schemata(configured));
   rdt.monitoring = configured.enable_monitoring;
   return rdt;
 }

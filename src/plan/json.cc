@@ -240,12 +240,16 @@ void write_intel_rdt(JsonWriter& json, const std::optional<IntelRdt>& rdt) {
     json.null();
     return;
   }
-  json.begin_object()
-      .field("clos_id", rdt->clos_id)
-      .field("configured_clos", rdt->configured_clos)
-      .strings("schemata", rdt->schemata)
-      .field("monitoring", rdt->monitoring)
-      .end_object();
+  json.begin_object().field("clos_id", rdt->clos_id).field("configured_clos", rdt->configured_clos);
+  json.key("schemata").begin_array();
+  for (const auto& schema : rdt->schemata) {
+    json.begin_object()
+        .field("line", schema.line)
+        .field("pointer", schema.pointer)
+        .field("must_match", schema.must_match)
+        .end_object();
+  }
+  json.end_array().field("monitoring", rdt->monitoring).end_object();
 }
 
 void write_hook(JsonWriter& json, const Hook& hook) {

@@ -180,14 +180,20 @@ TEST(NetDevices, KeepTheirNameUnlessGivenAnother) {
 TEST(IntelRdt, SchemataInTheOrderOfWriting) {
   auto spec = testing::small_spec();
   spec.linux_->intel_rdt = spec::IntelRdt{.clos_id = std::nullopt,
-                                          .schemata = {"L2:0=f"},
+                                          .schemata = {"", "L2:0=f"},
                                           .l3_cache_schema = "L3:0=7f0",
                                           .mem_bw_schema = "MB:0=20",
                                           .enable_monitoring = true};
   ASSERT_OK_AND_ASSIGN(const auto plan, plan_of(spec));
   EXPECT_EQ(plan.intel_rdt->clos_id, "abc");
   EXPECT_FALSE(plan.intel_rdt->configured_clos);
-  EXPECT_EQ(plan.intel_rdt->schemata, (std::vector<std::string>{"L3:0=7f0", "MB:0=20", "L2:0=f"}));
+  std::vector<std::string> lines;
+  for (const auto& schema : plan.intel_rdt->schemata)
+    lines.push_back(schema.line + " " + schema.pointer + (schema.must_match ? " must match" : ""));
+  EXPECT_EQ(lines,
+            (std::vector<std::string>{"L3:0=7f0 /linux/intelRdt/l3CacheSchema must match",
+                                      "MB:0=20 /linux/intelRdt/memBwSchema must match",
+                                      "L2:0=f /linux/intelRdt/schemata/1"}));
   EXPECT_TRUE(plan.intel_rdt->monitoring);
 }
 

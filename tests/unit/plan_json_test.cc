@@ -63,7 +63,7 @@ TEST(PlanJson, ShowsTheRarerParts) {
   spec.process->terminal = true;
   spec.process->console_size = spec::ConsoleSize{.height = 24, .width = 80};
   spec.linux_->memory_policy = spec::MemoryPolicy{.mode = "MPOL_BIND", .nodes = "0", .flags = {}};
-  spec.linux_->intel_rdt = spec::IntelRdt{.clos_id = "gold"};
+  spec.linux_->intel_rdt = spec::IntelRdt{.clos_id = "gold", .schemata = {"L3:0=f"}};
   spec.linux_->resources.emplace();
   spec.linux_->resources->pids = spec::Pids{.limit = 0};
   auto bound = testing::mount("/mnt", "", "/src", {"rbind", "rslave"});
@@ -73,7 +73,14 @@ TEST(PlanJson, ShowsTheRarerParts) {
   EXPECT_EQ(json["process"]["scheduler"]["nice"], 5);
   EXPECT_EQ(json["process"]["console_size"], Json({{"rows", 24}, {"columns", 80}}));
   EXPECT_EQ(json["process"]["memory_policy"]["nodes"], Json::array({"0x1"}));
-  EXPECT_EQ(json["intel_rdt"]["clos_id"], "gold");
+  EXPECT_EQ(json["intel_rdt"],
+            Json({{"clos_id", "gold"},
+                  {"configured_clos", true},
+                  {"schemata",
+                   Json::array({{{"line", "L3:0=f"},
+                                 {"pointer", "/linux/intelRdt/schemata/0"},
+                                 {"must_match", false}}})},
+                  {"monitoring", false}}));
   EXPECT_EQ(json["cgroup"]["late_writes"][0]["file"], "pids.max");
   EXPECT_EQ(json["mounts"][0]["idmap"]["uid_map"], Json::array({Json::array({0, 5, 6})}));
   EXPECT_EQ(json["mounts"][0]["propagation"], Json::array({"0x84000"}));

@@ -69,6 +69,10 @@ bool is_capability(std::string_view name);
 Result<std::vector<CgroupWrite>> build_cgroup_writes(const spec::Resources& resources,
                                                      const CgroupFacts& facts);
 
+// The lines for the class's schemata file that l3CacheSchema, memBwSchema and schemata name, in the
+// order of writing (create and update); what is empty gives none. Errors: InvalidSpec.
+Result<std::vector<RdtSchema>> build_rdt_schemata(const spec::IntelRdt& configured);
+
 // The device rules in the order of application: leading wildcard rules, the defaults, the remaining
 // rules of the user (docs/decisions "Order of device rules").
 std::vector<DeviceRule> build_device_rules(const std::vector<spec::DeviceRule>& rules,

@@ -264,10 +264,18 @@ struct NetDevice {
   std::string pointer;
 };
 
+// One line for a schemata file of the resctrl filesystem.
+struct RdtSchema {
+  std::string line;     // without a line end
+  std::string pointer;  // JSON pointer of the property
+  // A class of service that closID names and that exists must have these values already.
+  bool must_match = false;
+};
+
 struct IntelRdt {
-  std::string clos_id;                // directory below the resctrl mount; "" = the root
-  bool configured_clos = false;       // closID was given: the directory is not ours to remove
-  std::vector<std::string> schemata;  // lines in the order of writing
+  std::string clos_id;              // directory below the resctrl mount; "" = the root
+  bool configured_clos = false;     // closID was given: the directory is not ours to remove
+  std::vector<RdtSchema> schemata;  // in the order of writing
   bool monitoring = false;
 };
 
