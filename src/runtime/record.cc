@@ -60,9 +60,9 @@ bool flag(const Json& object, const char* key) {
 }
 
 const Json& member(const Json& object, const char* key) {
-  static const Json kNothing;
+  static const Json nothing;
   const auto found = object.find(key);
-  return found == object.end() ? kNothing : *found;
+  return found == object.end() ? nothing : *found;
 }
 
 std::vector<std::string> strings(const Json& array) {
@@ -133,6 +133,17 @@ void write_cgroup(JsonWriter& json, const cgroup::Record& record) {
   json.end_array().end_object();
 }
 
+std::optional<RdtGroups> read_rdt(const Json& object) {
+  if (!object.is_object()) return std::nullopt;
+  return RdtGroups{text(object, "class"), flag(object, "removeClass"), flag(object, "monitoring")};
+}
+
+void write_rdt(JsonWriter& json, const RdtGroups& groups) {
+  json.key("intelRdt").begin_object();
+  json.field("class", groups.class_name).field("removeClass", groups.remove_class);
+  json.field("monitoring", groups.monitoring).end_object();
+}
+
 }  // namespace
 
 std::string Record::to_json() const {
@@ -159,6 +170,7 @@ std::string Record::to_json() const {
       .field("seccompListenerMetadata", seccomp_listener_metadata);
   json.field("notifySocket", notify_socket);
   write_cgroup(json, cgroup);
+  if (rdt) write_rdt(json, *rdt);
   write_hooks(json, "poststart", poststart);
   write_hooks(json, "poststop", poststop);
   json.key("annotations").begin_object();
@@ -201,6 +213,7 @@ Result<Record> Record::from_json(std::string_view source) {
   record.seccomp_listener_metadata = text(json, "seccompListenerMetadata");
   record.notify_socket = text(json, "notifySocket");
   record.cgroup = read_cgroup(member(json, "cgroup"));
+  record.rdt = read_rdt(member(json, "intelRdt"));
   record.poststart = read_hooks(member(json, "poststart"));
   record.poststop = read_hooks(member(json, "poststop"));
   const Json& annotations = member(json, "annotations");

@@ -30,6 +30,13 @@ struct ProcessIdentity {
   uint64_t start_time = 0;  // clock ticks since boot, field 22 of /proc/PID/stat
 };
 
+// A container with linux.intelRdt: its groups in the resctrl filesystem.
+struct RdtGroups {
+  std::string class_name;     // directory below the mount, "" = the root
+  bool remove_class = false;  // delete removes the class: create made it, and no closID names it
+  bool monitoring = false;    // mon_groups/<id> in the class is the container's, delete removes it
+};
+
 struct Record {
   int version = kRecordVersion;
   std::string oci_version;
@@ -55,13 +62,14 @@ struct Record {
   std::string seccomp_listener_path;  // SCMP_ACT_NOTIFY: where the listener goes
   std::string seccomp_listener_metadata;
   cgroup::Record cgroup;
+  std::optional<RdtGroups> rdt;
   std::vector<plan::Hook> poststart;
   std::vector<plan::Hook> poststop;
   std::vector<std::pair<std::string, std::string>> annotations;
 
   std::string to_json() const;
-  // Errors: Internal when the text is not a record or is of a newer version.
-  static Result<Record> from_json(std::string_view text);
+  // Errors: Internal when the source is not a record or is of a newer version.
+  static Result<Record> from_json(std::string_view source);
 };
 
 // Of a living process. Errors: NotFound when there is none.
