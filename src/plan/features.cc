@@ -77,9 +77,9 @@ void write_memory_policy(JsonWriter& json) {
 void write_intel_rdt(JsonWriter& json) {
   json.key("intelRdt")
       .begin_object()
-      .field("enabled", false)
-      .field("schemata", false)
-      .field("monitoring", false)
+      .field("enabled", true)
+      .field("schemata", true)
+      .field("monitoring", true)
       .end_object();
 }
 

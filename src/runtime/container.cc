@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "documents.h"
+#include "intel_rdt.h"
 #include <corten/base/log.h>
 #include <corten/base/strings.h>
 #include <corten/cgroup/manager.h>
@@ -54,6 +55,7 @@ Result<> destroy_container(Entry& entry, const Record& record) {
   const auto manager = cgroup::open_manager(record.cgroup);
   TRY(kill_init(record, *manager));
   TRY(manager->remove(kRemoveDeadlineMs).context("removing the container's cgroups"));
+  TRY(remove_rdt_groups(record).context("removing the container's resctrl groups"));
   TRY(entry.destroy());
   if (!record.poststop.empty()) {
     const Result<hooks::Outputs> outputs = open_hook_outputs(record);

@@ -29,6 +29,9 @@ struct MakerInput {
   const cgroup::Manager* manager = nullptr;
   TerminalReceiver* terminal = nullptr;  // null: no terminal is expected
   const hooks::Outputs* hook_outputs = nullptr;
+  // Puts a process into the groups of linux.intelRdt, whose descendants init and all others will
+  // be. Empty: there are none.
+  std::function<Result<>(pid_t pid)> enter_rdt_groups;
 };
 // Brings init into being in another way than create does; it then runs. It is a child of this
 // process.
@@ -52,8 +55,8 @@ enum class Readiness : uint8_t {
 // Precondition: the lock is held and the container is created.
 Result<> start_container(Entry& entry, const Record& record, Readiness readiness);
 
-// Kills what is left, removes the cgroups and the directory, runs the poststop hooks.
-// Precondition: the lock is held. Idempotent: after a crash it can be repeated.
+// Kills what is left, removes the cgroups, the resctrl groups and the directory, runs the poststop
+// hooks. Precondition: the lock is held. Idempotent: after a crash it can be repeated.
 Result<> destroy_container(Entry& entry, const Record& record);
 
 // The files that the container's annotations name for the output of its hooks.

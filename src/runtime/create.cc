@@ -16,6 +16,7 @@
 #include "container.h"
 #include "documents.h"
 #include "id_maps.h"
+#include "intel_rdt.h"
 #include "load.h"
 #include "net_devices.h"
 #include "notify.h"
@@ -105,6 +106,7 @@ class Creation {
     proc_ = TRY(open_proc());
     hook_outputs_ = TRY(hooks::Outputs::open(plan_.hooks.stdout_path, plan_.hooks.stderr_path));
     net_devices_ = TRY(NetDevices::find(plan_.net_devices));
+    if (plan_.intel_rdt) resctrl_ = TRY(open_resctrl());
     manager_ = TRY(cgroup::make_manager(plan_.cgroup, loaded_.facts.cgroup));
     fill_record();
     return {};
@@ -112,9 +114,6 @@ class Creation {
 
   // Valid configuration that this version cannot carry out is never dropped silently.
   Result<> refuse_unsupported() const {
-    if (plan_.intel_rdt)
-      return Error::spec("/linux/intelRdt",
-                         "not supported: this host has no usable resctrl filesystem for corten");
     // CRIU makes the namespace of what it restores, and puts the devices into it that the image
     // names.
     if (!plan_.net_devices.empty() && maker_ != nullptr)
@@ -164,6 +163,7 @@ class Creation {
     TRY(entry_->lock());
     record_.runtime = TRY(identify(::getpid()));
     TRY(entry_->save(record_));
+    if (resctrl_) TRY(make_rdt_groups());
     TRY(make_cgroups());
     TRY(save_copies());
     if (!record_.notify_socket.empty()) TRY(sys::mkdirat(entry_->fd(), kNotifyDirectory, 0755));
@@ -181,16 +181,35 @@ class Creation {
                         &record_,
                         manager_.get(),
                         terminal_,
-                        &hook_outputs_},
+                        &hook_outputs_,
+                        resctrl_ ? [this](pid_t pid) { return enter_rdt_groups(pid); }
+                                 : std::function<Result<>(pid_t)>()},
                        init_);
     }
     start_socket_ = TRY(sys::unix_listen(entry_->fd(), kStartSocket, SOCK_SEQPACKET)
                             .context("making the start socket"));
     TRY(spawn());
     HandshakeInput input{&plan_, &loaded_.facts, &channel_, stage1_, terminal_, &hook_outputs_, {}};
-    if (!plan_.net_devices.empty())
-      input.on_init = [this](pid_t init) { return net_devices_.move_to(init); };
+    if (!plan_.net_devices.empty() || resctrl_)
+      input.on_init = [this](pid_t init) { return on_init(init); };
     return run_handshake(input, init_);
+  }
+
+  // Init has its namespaces and nothing of the image has run in them.
+  Result<> on_init(pid_t init) {
+    if (resctrl_) TRY(enter_rdt_groups(init));
+    return plan_.net_devices.empty() ? Result<>() : net_devices_.move_to(init);
+  }
+
+  Result<> make_rdt_groups() {
+    return resctrl_->make_groups(*plan_.intel_rdt, plan_.id, [this](const RdtGroups& groups) {
+      record_.rdt = groups;
+      return entry_->save(record_);
+    });
+  }
+
+  Result<> enter_rdt_groups(pid_t pid) const {
+    return resctrl_->enter(*record_.rdt, plan_.id, pid);
   }
 
   Result<> make_cgroups() {
@@ -385,6 +404,7 @@ class Creation {
   sys::UniqueFd proc_;
   hooks::Outputs hook_outputs_;
   NetDevices net_devices_;
+  std::optional<Resctrl> resctrl_;  // with linux.intelRdt only
   std::unique_ptr<cgroup::Manager> manager_;
   std::optional<Entry> entry_;
   Record record_;

@@ -13,6 +13,7 @@
 
 #include "container.h"
 #include "documents.h"
+#include "intel_rdt.h"
 #include "relay.h"
 #include "seccomp_agent.h"
 #include "terminal.h"
@@ -216,6 +217,8 @@ class Execution {
     pidfd_ = TRY(sys::pidfd_open(spawned->pid));
     pid_ = spawned->pid;
     TRY(sys::wait_child(stage1_));
+    // It waits: no instruction of the program runs outside.
+    TRY(enter_rdt_groups(record_, pid_));
     return channel_.send(proto::Proceed{});
   }
 

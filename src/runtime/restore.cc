@@ -105,7 +105,10 @@ class Restore {
     job_.child.stdio = stage::CriuInput::Stdio::Keep;
     options.external_mounts = criu::external_mounts(plan_, *input_.record);
     if (!plan_.masked_paths.empty()) options.external_mounts.emplace_back("/dev/null", "/dev/null");
-    job_.started = [this](pid_t pid) { return add_cgroup_roots(pid); };
+    job_.started = [this](pid_t pid) -> Result<> {
+      if (input_.enter_rdt_groups) TRY(input_.enter_rdt_groups(pid));
+      return add_cgroup_roots(pid);
+    };
     job_.notified = [this](const criu::Response& notification, sys::UniqueFd fd) {
       return notified(notification, std::move(fd));
     };

@@ -646,6 +646,15 @@ def failures_have_the_sentence_and_the_status_that_engines_expect():
 
 
 @case
+def intel_rdt_without_its_filesystem():
+    if any(" - resctrl " in line for line in open("/proc/self/mountinfo")):
+        raise Skip("a resctrl filesystem is mounted")
+    with running(change=lambda c: c["linux"].update(intelRdt={"l3CacheSchema": "L3:0=f"})) as one:
+        fails(1, "/linux/intelRdt: no resctrl filesystem is mounted", "create", "--bundle", one.bundle, one.id)
+        one.gone()
+
+
+@case
 def success_is_silent_and_documents_are_pure():
     with running(change=lambda c: c.update(root=dict(c["root"], path="rootfs"))) as one:
         os.symlink(ROOTFS, one.bundle + "/rootfs")

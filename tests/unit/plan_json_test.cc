@@ -125,7 +125,8 @@ TEST(Features, ListsWhatEnginesAskFor) {
   EXPECT_EQ(json["linux"]["memoryPolicy"]["modes"].size(), 7U);
   EXPECT_EQ(json["linux"]["seccomp"]["actions"].size(), 9U);
   EXPECT_EQ(json["linux"]["seccomp"]["archs"].size(), 23U);
-  EXPECT_EQ(json["linux"]["intelRdt"]["schemata"], false);
+  EXPECT_EQ(json["linux"]["intelRdt"],
+            Json({{"enabled", true}, {"schemata", true}, {"monitoring", true}}));
 }
 
 // config.md "Linux mount options", and rnodev.

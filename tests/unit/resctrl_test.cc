@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include "intel_rdt.h"
 #include "rdt_schema.h"
 #include "support.h"
 #include <corten/base/strings.h>
@@ -456,6 +457,13 @@ TEST(ResctrlMount, IsFoundByItsType) {
                 "cut short - resctrl\n"),
             (Strings{"/sys/fs/resctrl", "/mnt/with blank"}));
   EXPECT_EQ(resctrl_mount_points(""), Strings{});
+}
+
+TEST(IntelRdtOperations, AContainerWithoutItTouchesNothing) {
+  Record record;
+  record.id = "box";
+  EXPECT_OK(enter_rdt_groups(record, -1));
+  EXPECT_OK(remove_rdt_groups(record));
 }
 
 // --- comparing
