@@ -114,8 +114,10 @@ _corten() {
         --memory-reservation) :; return ;;
         --memory-swap) :; return ;;
         --pids-limit) :; return ;;
+        --l3-cache-schema) :; return ;;
+        --mem-bw-schema) :; return ;;
       esac
-      words='--resources -r --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period --cpu-rt-runtime --cpu-idle --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --pids-limit --help -h'
+      words='--resources -r --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period --cpu-rt-runtime --cpu-idle --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --pids-limit --l3-cache-schema --mem-bw-schema --help -h'
       ;;
     events)
       case $prev in

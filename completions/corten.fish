@@ -102,6 +102,8 @@ complete -c corten -n '__fish_seen_subcommand_from update' -l memory -x -d 'memo
 complete -c corten -n '__fish_seen_subcommand_from update' -l memory-reservation -x -d 'soft limit'
 complete -c corten -n '__fish_seen_subcommand_from update' -l memory-swap -x -d 'limit of memory and swap together'
 complete -c corten -n '__fish_seen_subcommand_from update' -l pids-limit -x -d 'number of processes, -1 = no limit'
+complete -c corten -n '__fish_seen_subcommand_from update' -l l3-cache-schema -x -d 'schema of the L3 cache for Intel RDT'
+complete -c corten -n '__fish_seen_subcommand_from update' -l mem-bw-schema -x -d 'schema of the memory bandwidth for Intel RDT'
 complete -c corten -n '__fish_seen_subcommand_from update' -l help -s h -d 'show this help'
 complete -c corten -n '__fish_seen_subcommand_from update' -a '(corten list --quiet 2>/dev/null)'
 complete -c corten -n __fish_use_subcommand -a events -d 'print statistics and out-of-memory events, one JSON object a line'

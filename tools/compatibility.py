@@ -49,10 +49,7 @@ IGNORED = {
     "no-new-keyring": "CRIU restores the keys",
 }
 # Options that corten refuses, with the reason.
-REFUSED = {
-    ("update", "l3-cache-schema"): "refused with a sentence: Intel RDT limits are set at creation only",
-    ("update", "mem-bw-schema"): "refused with a sentence: Intel RDT limits are set at creation only",
-}
+REFUSED = {}
 # What differs although the option is there.
 NOTES = {
     (GLOBAL, "root"): "default /run/corten; $XDG_RUNTIME_DIR/corten for ordinary users",
@@ -65,6 +62,8 @@ NOTES = {
     ("exec", "user"): "numbers only",
     ("update", "memory"): "K, M and G are understood; -1 = no limit",
     ("update", "resources"): "`-` = standard input; what is not named stays, and a failure restores the old values",
+    ("update", "l3-cache-schema"): "only for containers with `linux.intelRdt`, as in runc; the kernel's reason is shown",
+    ("update", "mem-bw-schema"): "only for containers with `linux.intelRdt`, as in runc; the kernel's reason is shown",
     ("events", "stats"): "with the memory's high-water mark, PSI and the container's network interfaces",
     ("delete", "force"): "waits until all processes are gone",
     ("restore", "manage-cgroups-mode"): "taken to heart (crun parses it and forgets it)",

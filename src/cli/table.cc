@@ -155,8 +155,8 @@ constexpr Option kUpdate[] = {
     {"pids-limit", 0, Takes::Value, "N", "number of processes, -1 = no limit"},
     {"kernel-memory", 0, Takes::Value, "BYTES", ""},
     {"kernel-memory-tcp", 0, Takes::Value, "BYTES", ""},
-    {"l3-cache-schema", 0, Takes::Value, "TEXT", ""},
-    {"mem-bw-schema", 0, Takes::Value, "TEXT", ""},
+    {"l3-cache-schema", 0, Takes::Value, "LINE", "schema of the L3 cache for Intel RDT"},
+    {"mem-bw-schema", 0, Takes::Value, "LINE", "schema of the memory bandwidth for Intel RDT"},
     kHelp};
 constexpr Option kEvents[] = {
     {"stats", 0, Takes::Nothing, "", "print the statistics once and end"},

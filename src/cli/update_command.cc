@@ -59,11 +59,6 @@ Result<std::optional<int64_t>> read_bytes(const Parsed& parsed, std::string_view
 }
 
 Result<spec::Resources> resources_from_flags(const Parsed& parsed) {
-  for (const std::string_view option : {"l3-cache-schema", "mem-bw-schema"}) {
-    if (parsed.has(option))
-      return Error(ErrorKind::Unsupported,
-                   fmt::format("--{}: Intel RDT limits cannot be changed", option));
-  }
   spec::Resources resources;
   auto& cpu = resources.cpu.emplace();
   cpu.shares = TRY(read_number<uint64_t>(parsed, "cpu-share"));
@@ -96,7 +91,11 @@ Result<spec::Resources> read_resources(const Parsed& parsed) {
 
 Result<int> update_command(const Invocation& invocation) {
   const spec::Resources resources = TRY(read_resources(invocation.options));
-  TRY(runtime::update(invocation.context, invocation.options.positional.front(), resources));
+  // Not part of linux.resources: they go with either form.
+  spec::IntelRdt rdt;
+  rdt.l3_cache_schema = invocation.options.value_or("l3-cache-schema", "");
+  rdt.mem_bw_schema = invocation.options.value_or("mem-bw-schema", "");
+  TRY(runtime::update(invocation.context, invocation.options.positional.front(), resources, rdt));
   return 0;
 }
 

@@ -652,6 +652,11 @@ def intel_rdt_without_its_filesystem():
     with running(change=lambda c: c["linux"].update(intelRdt={"l3CacheSchema": "L3:0=f"})) as one:
         fails(1, "/linux/intelRdt: no resctrl filesystem is mounted", "create", "--bundle", one.bundle, one.id)
         one.gone()
+    with begin(running()) as one:
+        for option in ("--l3-cache-schema=L3:0=f", "--mem-bw-schema=MB:0=20"):
+            fails(1, "created without linux.intelRdt", "update", option, one.id)
+        fails(1, "/linux/intelRdt/memBwSchema", "update", "--mem-bw-schema", "L3:0=f", one.id)
+        one.ok("update")
 
 
 @case

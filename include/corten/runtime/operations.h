@@ -123,8 +123,11 @@ Result<> resume(const Context& context, const std::string& id);
 // Pids, in the runtime's PID namespace, of all processes of the container.
 Result<std::vector<pid_t>> ps(const Context& context, const std::string& id);
 
-// Changes limits; what `resources` does not name stays as it is.
-Result<> update(const Context& context, const std::string& id, const spec::Resources& resources);
+// Changes limits; what `resources` and the schemas of `rdt` do not name stays as it is.
+Result<> update(const Context& context,
+                const std::string& id,
+                const spec::Resources& resources,
+                const spec::IntelRdt& rdt);
 
 // What checkpoint and restore hand on to CRIU. Paths are absolute but for parent_path.
 struct CriuOptions {
