@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "intel_rdt.h"
 #include "stats_json.h"
 #include "store.h"
 #include <corten/base/log.h>
@@ -49,7 +50,8 @@ std::vector<NetworkInterface> interfaces_of(const Record& record) {
 Result<std::string> collect(const Record& record) {
   const auto manager = cgroup::open_manager(record.cgroup);
   const cgroup::Stats stats = TRY(cgroup::read_stats(*manager, huge_page_sizes()));
-  return stats_json(record.id, stats, interfaces_of(record));
+  const RdtStats rdt = TRY(rdt_stats_of(record));
+  return stats_json(record.id, stats, interfaces_of(record), rdt);
 }
 
 Result<Record> load_living(const Entry& entry) {

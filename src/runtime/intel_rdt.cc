@@ -38,4 +38,10 @@ Result<> remove_rdt_groups(const Record& record) {
   return resctrl ? resctrl->remove_groups(*record.rdt, record.id) : Result<>();
 }
 
+Result<RdtStats> rdt_stats_of(const Record& record) {
+  if (!record.rdt) return RdtStats{};
+  const std::optional<Resctrl> resctrl = TRY(Resctrl::find());
+  return resctrl ? read_rdt_stats(*resctrl, *record.rdt, record.id) : RdtStats{};
+}
+
 }  // namespace corten::runtime

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include "rdt_stats.h"
 #include "record.h"
 #include "resctrl.h"
 #include <corten/base/result.h>
@@ -20,5 +21,8 @@ Result<> enter_rdt_groups(const Record& record, pid_t tid);
 // delete: also of a creation that came to no end. A filesystem that is not mounted any more has
 // taken the groups with it.
 Result<> remove_rdt_groups(const Record& record);
+
+// events: empty without linux.intelRdt, and when the filesystem has gone.
+Result<RdtStats> rdt_stats_of(const Record& record);
 
 }  // namespace corten::runtime

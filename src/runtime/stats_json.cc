@@ -142,6 +142,53 @@ void network(JsonWriter& json, const std::vector<NetworkInterface>& interfaces) 
   json.end_array();
 }
 
+void text_field(JsonWriter& json, std::string_view name, const std::string& text) {
+  if (!text.empty()) json.field(name, text);
+}
+
+void rdt_counters(JsonWriter& json, const RdtStats& stats) {
+  if (stats.mbm_stats) {
+    json.key("mbm_stats").begin_array();
+    for (const auto& one : *stats.mbm_stats) {
+      json.begin_object().field("mbm_total_bytes", one.total_bytes);
+      json.field("mbm_local_bytes", one.local_bytes).end_object();
+    }
+    json.end_array();
+  }
+  if (stats.cmt_stats) {
+    json.key("cmt_stats").begin_array();
+    for (const auto bytes : *stats.cmt_stats)
+      json.begin_object().field("llc_occupancy", bytes).end_object();
+    json.end_array();
+  }
+}
+
+void intel_rdt(JsonWriter& json, const RdtStats& stats) {
+  json.key("intel_rdt").begin_object();
+  if (stats.l3_cache_info) {
+    json.key("l3_cache_info").begin_object();
+    text_field(json, "cbm_mask", stats.l3_cache_info->cbm_mask);
+    optional_field(json, "min_cbm_bits", stats.l3_cache_info->min_cbm_bits);
+    optional_field(json, "num_closids", stats.l3_cache_info->num_closids);
+    json.end_object();
+  }
+  text_field(json, "l3_cache_schema_root", stats.l3_cache_schema_root);
+  text_field(json, "l3_cache_schema", stats.l3_cache_schema);
+  if (stats.mem_bw_info) {
+    json.key("mem_bw_info").begin_object();
+    optional_field(json, "bandwidth_gran", stats.mem_bw_info->bandwidth_gran);
+    optional_field(json, "delay_linear", stats.mem_bw_info->delay_linear);
+    optional_field(json, "min_bandwidth", stats.mem_bw_info->min_bandwidth);
+    optional_field(json, "num_closids", stats.mem_bw_info->num_closids);
+    json.end_object();
+  }
+  text_field(json, "mem_bw_schema_root", stats.mem_bw_schema_root);
+  text_field(json, "mem_bw_schema", stats.mem_bw_schema);
+  if (!stats.schemata.empty()) json.strings("schemata", stats.schemata);
+  rdt_counters(json, stats);
+  json.end_object();
+}
+
 }  // namespace
 
 std::vector<NetworkInterface> parse_net_dev(std::string_view text) {
@@ -186,7 +233,8 @@ std::string huge_page_size_name(std::string_view directory) {
 
 std::string stats_json(std::string_view id,
                        const cgroup::Stats& stats,
-                       const std::vector<NetworkInterface>& interfaces) {
+                       const std::vector<NetworkInterface>& interfaces,
+                       const RdtStats& rdt) {
   JsonWriter json;
   json.begin_object().field("type", "stats").field("id", id).key("data").begin_object();
   cpu(json, stats.cpu);
@@ -198,7 +246,7 @@ std::string stats_json(std::string_view id,
   json.end_object();
   block_io(json, stats.block_io);
   hugetlb(json, stats);
-  json.key("intel_rdt").begin_object().end_object();
+  intel_rdt(json, rdt);
   network(json, interfaces);
   json.end_object().end_object();
   return json.take();

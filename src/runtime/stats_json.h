@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rdt_stats.h"
 #include <corten/cgroup/stats.h>
 
 namespace corten::runtime {
@@ -26,7 +27,8 @@ std::string huge_page_size_name(std::string_view directory);
 // {"type":"stats","id":ID,"data":{...}}, without a line end. interfaces: empty = null.
 std::string stats_json(std::string_view id,
                        const cgroup::Stats& stats,
-                       const std::vector<NetworkInterface>& interfaces);
+                       const std::vector<NetworkInterface>& interfaces,
+                       const RdtStats& rdt = {});
 
 // {"type":"oom","id":ID}.
 std::string oom_json(std::string_view id);

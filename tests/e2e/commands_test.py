@@ -653,6 +653,7 @@ def intel_rdt_without_its_filesystem():
         fails(1, "/linux/intelRdt: no resctrl filesystem is mounted", "create", "--bundle", one.bundle, one.id)
         one.gone()
     with begin(running()) as one:
+        equal(json.loads(one.ok("events", "--stats"))["data"]["intel_rdt"], {})
         for option in ("--l3-cache-schema=L3:0=f", "--mem-bw-schema=MB:0=20"):
             fails(1, "created without linux.intelRdt", "update", option, one.id)
         fails(1, "/linux/intelRdt/memBwSchema", "update", "--mem-bw-schema", "L3:0=f", one.id)

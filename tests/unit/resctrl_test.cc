@@ -16,6 +16,7 @@
 
 #include "intel_rdt.h"
 #include "rdt_schema.h"
+#include "rdt_stats.h"
 #include "support.h"
 #include <corten/base/strings.h>
 #include <corten/sys/file.h>
@@ -464,6 +465,9 @@ TEST(IntelRdtOperations, AContainerWithoutItTouchesNothing) {
   record.id = "box";
   EXPECT_OK(enter_rdt_groups(record, -1));
   EXPECT_OK(remove_rdt_groups(record));
+  const auto stats = rdt_stats_of(record);
+  ASSERT_OK(stats);
+  EXPECT_TRUE(stats->schemata.empty());
 }
 
 // --- comparing
@@ -522,6 +526,55 @@ TEST(RdtSchema, TheErrorNamesBothValues) {
   ASSERT_FALSE(matched);
   EXPECT_NE(matched.error().message().find("'L3:0=ff' instead of 'L3:0=f'"), std::string::npos)
       << matched.error().message();
+}
+
+// --- statistics
+// ------------------------------------------------------------------------------------------------
+
+TEST_F(FakeResctrl, StatisticsOfTheMonitoringGroup) {
+  make_class("gold", "    L3:0=f;1=f\n    MB:0=20;1=20\n");
+  put("/info/L3/cbm_mask", "fff\n");
+  put("/info/L3/min_cbm_bits", "2\n");
+  put("/info/L3/num_closids", "16\n");
+  put("/info/MB/delay_linear", "1\n");
+  put("/info/MB/min_bandwidth", "10\n");
+  put("/info/MB/num_closids", "8\n");
+  put("/info/L3_MON/mon_features", "llc_occupancy\nmbm_total_bytes\nmbm_local_bytes\n");
+  for (const char* name : {"", "/mon_data", "/mon_data/mon_L3_00", "/mon_data/mon_L3_01"})
+    ASSERT_EQ(::mkdir((path_ + "/gold/mon_groups/box" + name).c_str(), 0755), 0);
+  const std::string data = "/gold/mon_groups/box/mon_data/";
+  put(data + "mon_L3_01/llc_occupancy", "7\n");
+  put(data + "mon_L3_00/llc_occupancy", "5\n");
+  put(data + "mon_L3_00/mbm_total_bytes", "100\n");
+  put(data + "mon_L3_00/mbm_local_bytes", "Unavailable\n");
+  const auto stats = read_rdt_stats(resctrl(), {"gold", false, true}, "box");
+  ASSERT_TRUE(stats.l3_cache_info && stats.mem_bw_info && stats.mbm_stats && stats.cmt_stats);
+  EXPECT_EQ(stats.l3_cache_info->cbm_mask, "fff");
+  EXPECT_EQ(stats.l3_cache_info->min_cbm_bits, 2U);
+  EXPECT_EQ(stats.l3_cache_info->num_closids, 16U);
+  EXPECT_EQ(stats.l3_cache_schema_root, "L3:0=fff;1=fff");
+  EXPECT_EQ(stats.l3_cache_schema, "L3:0=f;1=f");
+  EXPECT_EQ(stats.mem_bw_info->bandwidth_gran, 10U);
+  EXPECT_EQ(stats.mem_bw_info->delay_linear, 1U);
+  EXPECT_EQ(stats.mem_bw_info->min_bandwidth, 10U);
+  EXPECT_EQ(stats.mem_bw_info->num_closids, 8U);
+  EXPECT_EQ(stats.mem_bw_schema_root, "MB:0=100;1=100");
+  EXPECT_EQ(stats.mem_bw_schema, "MB:0=20;1=20");
+  EXPECT_EQ(stats.schemata, (Strings{"L3:0=f;1=f", "MB:0=20;1=20"}));
+  EXPECT_EQ(*stats.cmt_stats, (std::vector<uint64_t>{5, 7}));
+  ASSERT_EQ(stats.mbm_stats->size(), 2U);
+  EXPECT_EQ((*stats.mbm_stats)[0].total_bytes, 100U);
+  EXPECT_EQ((*stats.mbm_stats)[0].local_bytes, 0U);
+}
+
+TEST_F(FakeResctrl, StatisticsWithoutMonitoringAndAllocation) {
+  for (const char* name : {"/info/L3", "/info/L3_MON"})
+    ASSERT_EQ(::rmdir((path_ + name).c_str()), 0);
+  const auto stats = read_rdt_stats(resctrl(), {"gone", false, false}, "box");
+  EXPECT_FALSE(stats.l3_cache_info || stats.mbm_stats || stats.cmt_stats);
+  EXPECT_TRUE(stats.mem_bw_info.has_value());
+  EXPECT_EQ(stats.l3_cache_schema_root + stats.l3_cache_schema + stats.mem_bw_schema, "");
+  EXPECT_TRUE(stats.schemata.empty());
 }
 
 }  // namespace

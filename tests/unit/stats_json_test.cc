@@ -68,6 +68,32 @@ TEST(StatsJson, NetworkInterfacesComeFromProcNetDev) {
   EXPECT_EQ(data["network_interfaces"][0]["TxErrors"], 7);
 }
 
+TEST(StatsJson, IntelRdtInTheShapeOfRunc) {
+  EXPECT_EQ(nlohmann::json::parse(stats_json("x", {}, {}))["data"]["intel_rdt"],
+            nlohmann::json::object());
+  RdtStats rdt;
+  rdt.l3_cache_info = {"fff", 2, 16};
+  rdt.l3_cache_schema_root = "L3:0=fff";
+  rdt.l3_cache_schema = "L3:0=f";
+  rdt.mem_bw_info = {10, 0, 10, 8};
+  rdt.mem_bw_schema_root = "MB:0=100";
+  rdt.mem_bw_schema = "MB:0=20";
+  rdt.schemata = {"L3:0=f", "MB:0=20"};
+  rdt.mbm_stats = {{100, 0}};
+  rdt.cmt_stats = {5};
+  EXPECT_EQ(nlohmann::json::parse(stats_json("x", {}, {}, rdt))["data"]["intel_rdt"],
+            nlohmann::json::parse(R"({
+    "l3_cache_info": {"cbm_mask": "fff", "min_cbm_bits": 2, "num_closids": 16},
+    "l3_cache_schema_root": "L3:0=fff",
+    "l3_cache_schema": "L3:0=f",
+    "mem_bw_info": {"bandwidth_gran": 10, "min_bandwidth": 10, "num_closids": 8},
+    "mem_bw_schema_root": "MB:0=100",
+    "mem_bw_schema": "MB:0=20",
+    "schemata": ["L3:0=f", "MB:0=20"],
+    "mbm_stats": [{"mbm_total_bytes": 100, "mbm_local_bytes": 0}],
+    "cmt_stats": [{"llc_occupancy": 5}]})"));
+}
+
 TEST(StatsJson, PageSizesAsTheCgroupFilesNameThem) {
   EXPECT_EQ(huge_page_size_name("hugepages-2048kB"), "2MB");
   EXPECT_EQ(huge_page_size_name("hugepages-1048576kB"), "1GB");
