@@ -1,6 +1,8 @@
 // What every wrapper shares: EINTR is retried, a failure becomes an Error with the call's text.
 #pragma once
 
+#include <fcntl.h>
+
 #include <cerrno>
 
 #include <fmt/format.h>
@@ -16,6 +18,11 @@ auto retry_eintr(F&& call) {
     const auto result = call();
     if (result != -1 || errno != EINTR) return result;
   }
+}
+
+// "AT_FDCWD" or the number: for error texts.
+inline std::string name_of_dir(int dir_fd) {
+  return dir_fd == AT_FDCWD ? "AT_FDCWD" : std::to_string(dir_fd);
 }
 
 // Takes errno as it is now. The arguments are formatted on this path only.

@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,9 +17,17 @@ namespace corten::sys {
 
 namespace {
 
-// "AT_FDCWD" or the number: for error texts.
-std::string name_of_dir(int dir_fd) {
-  return dir_fd == AT_FDCWD ? "AT_FDCWD" : std::to_string(dir_fd);
+// What is wrong with one component on the way, "" when nothing is. last: it need not be a
+// directory.
+std::string obstacle(const std::string& path, bool last) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0) {
+    return last || S_ISDIR(status.st_mode) ? "" : quote(path) + " is not a directory";
+  }
+  if (errno == ENOENT && ::lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode))
+    return quote(path) + " is a symbolic link that leads nowhere";
+  if (errno == ENOENT) return quote(path) + " does not exist";
+  return errno == EACCES ? quote(path) + " may not be reached" : "";
 }
 
 }  // namespace
@@ -79,6 +88,17 @@ Result<std::string> read_file_at(int dir_fd, const std::string& path, std::size_
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
   return read_file_at(AT_FDCWD, path, limit);
+}
+
+Error explain_path(Error error, const std::string& path) {
+  const int code = error.errno_value();
+  if (!path.starts_with('/') || (code != ENOENT && code != ENOTDIR && code != EACCES)) return error;
+  for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    const bool last = end == std::string::npos;
+    const std::string found = obstacle(path.substr(0, end), last);
+    if (!found.empty()) return std::move(error).with_context(found);
+    if (last) return error;
+  }
 }
 
 Result<> write_once(int fd, std::string_view text) {
@@ -231,6 +251,9 @@ Result<> chmod_fd(int fd, mode_t mode) {
 
 Result<> fchmod(int fd, mode_t mode) {
   return check(::fchmod(fd, mode), "fchmod({}, {:#o})", fd, mode);
+}
+Result<> ftruncate(int fd, off_t size) {
+  return check(::ftruncate(fd, size), "ftruncate({}, {})", fd, size);
 }
 Result<> fchdir(int fd) { return check(::fchdir(fd), "fchdir({})", fd); }
 Result<> chdir(const std::string& path) {

@@ -87,7 +87,7 @@ Result<UniqueFd> fspick(int fd) {
 
 Result<UniqueFd> open_tree(int dir_fd, const std::string& path, unsigned flags) {
   const long fd = syscall(SYS_open_tree, dir_fd, path.c_str(), flags | OPEN_TREE_CLOEXEC);
-  if (fd < 0) return failed("open_tree({}, {}, {:#x})", dir_fd, quote(path), flags);
+  if (fd < 0) return failed("open_tree({}, {}, {:#x})", name_of_dir(dir_fd), quote(path), flags);
   return UniqueFd(static_cast<int>(fd));
 }
 
@@ -124,7 +124,7 @@ Result<> mount_setattr_at(int dir_fd,
                          (recursive == Recursive::Yes ? unsigned{AT_RECURSIVE} : 0U);
   return check(syscall(SYS_mount_setattr, dir_fd, path.c_str(), flags, &raw, sizeof raw),
                "mount_setattr({}, {}, {:#x}, {{set {:#x}, clear {:#x}, propagation {:#x}}})",
-               dir_fd,
+               name_of_dir(dir_fd),
                quote(path),
                flags,
                attr.set,

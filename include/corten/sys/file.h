@@ -42,6 +42,11 @@ Result<> write_all(int fd, std::string_view text);
 // text.
 Result<> replace_file_at(int dir_fd, const std::string& name, std::string_view text, mode_t mode);
 
+// For error texts: puts in front of a failure to open the absolute `path` what is in the way, the
+// first component that is missing, is no directory, or may not be looked up: "'/no' does not
+// exist". Other errors stay as they are.
+Error explain_path(Error error, const std::string& path);
+
 Result<struct stat> fstat(int fd);
 Result<struct stat> fstatat(int dir_fd, const std::string& path, int flags);
 Result<struct statfs> fstatfs(int fd);
@@ -63,6 +68,7 @@ Result<> renameat(int old_dir,
 Result<> chown_fd(int fd, uid_t uid, gid_t gid);
 Result<> chmod_fd(int fd, mode_t mode);
 Result<> fchmod(int fd, mode_t mode);
+Result<> ftruncate(int fd, off_t size);
 Result<> fchdir(int fd);
 Result<> chdir(const std::string& path);
 Result<> chroot(const std::string& path);
