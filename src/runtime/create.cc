@@ -27,6 +27,7 @@
 #include <corten/cgroup/manager.h>
 #include <corten/hooks/run.h>
 #include <corten/plan/build.h>
+#include <corten/spec/validate.h>
 #include <corten/stage/stage.h>
 #include <corten/sys/file.h>
 #include <corten/sys/process.h>
@@ -41,9 +42,9 @@ Result<> check_terminal_options(const plan::Plan& plan,
                                 bool attached) {
   const bool terminal = plan.process && plan.process->terminal;
   if (terminal && !attached && options.console_socket.empty()) {
-    return Error(ErrorKind::InvalidArgument,
-                 "cannot allocate tty if corten will detach without setting console socket: "
-                 "/process/terminal is true, give --console-socket");
+    return Error::spec("/process/terminal",
+                       "cannot allocate tty if corten will detach without setting console socket: "
+                       "give --console-socket");
   }
   if (!options.console_socket.empty() && (!terminal || attached)) {
     return Error(ErrorKind::InvalidArgument,
@@ -81,6 +82,13 @@ class Creation {
         maker_(maker) {}
 
   Result<Created> run() {
+    Result<Created> created = create();
+    if (created) return created;
+    return spec::locate(std::move(created).error(), loaded_.config_text, loaded_.config_path);
+  }
+
+ private:
+  Result<Created> create() {
     TRY(prepare());
     entry_.emplace(TRY(make_entry(context_, options_.id)));
     Result<> done = build();
@@ -88,7 +96,6 @@ class Creation {
     return Created{std::move(*entry_), std::move(record_), std::move(init_)};
   }
 
- private:
   // What can fail without a trace.
   Result<> prepare() {
     TRY(refuse_unsupported());
@@ -99,8 +106,9 @@ class Creation {
     }
     const Result<sys::UniqueFd> rootfs = sys::open(plan_.rootfs, O_PATH | O_DIRECTORY);
     if (!rootfs) {
-      return Error::spec("/root/path", "the rootfs cannot be opened: " + rootfs.error().message())
-          .with_errno(rootfs.error().errno_value());
+      const Error why = sys::explain_path(rootfs.error(), plan_.rootfs);
+      return Error::spec("/root/path", "the rootfs cannot be opened: " + why.message())
+          .with_errno(why.errno_value());
     }
     rootfs_ = TRY(sys::fstat(rootfs->get()));
     proc_ = TRY(open_proc());
@@ -388,9 +396,10 @@ class Creation {
     if (error.kind() != ErrorKind::Protocol) return error;
     const Result<cgroup::OomEvents> events = manager_->oom_events();
     if (!events || events->oom_kill == 0) return error;
-    return Error(ErrorKind::System,
-                 "container init was OOM-killed (memory limit too low?): "
-                 "/linux/resources/memory/limit leaves no room to set the container up");
+    return Error::spec(
+        "/linux/resources/memory/limit",
+        "container init was OOM-killed (memory limit too low?): it leaves no room to "
+        "set the container up");
   }
 
   const Context& context_;
@@ -422,8 +431,13 @@ Result<Created> create_container(const Context& context,
                                  TerminalReceiver* terminal,
                                  const InitMaker* maker) {
   Loaded loaded = TRY(load_plan(context, options));
-  for (const auto& warning : loaded.plan.warnings) log::warning(warning);
-  return Creation(context, options, std::move(loaded), terminal, maker).run();
+  const std::vector<std::string> warnings = loaded.plan.warnings;
+  Result<Created> created = Creation(context, options, std::move(loaded), terminal, maker).run();
+  // Only now: engines expect one line of a failure, the error.
+  if (created) {
+    for (const auto& warning : warnings) log::warning(warning);
+  }
+  return created;
 }
 
 Result<> create(const Context& context, const CreateOptions& options) {

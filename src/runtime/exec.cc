@@ -83,7 +83,7 @@ Result<spec::Process> process_from_arguments(const Entry& entry, const ExecOptio
 }
 
 Result<spec::Process> choose_process(const Entry& entry, const ExecOptions& options) {
-  spec::Process process = TRY(options.process_json ? spec::parse_process(*options.process_json)
+  spec::Process process = TRY(options.process_json ? spec::load_process(*options.process_json)
                                                    : process_from_arguments(entry, options));
   if (options.tty) process.terminal = true;
   if (options.apparmor) process.apparmor_profile = *options.apparmor;
@@ -263,16 +263,17 @@ class Execution {
   bool ready_ = false;
 };
 
-Result<plan::Process> build(const Entry& entry, const Record& record, const ExecOptions& options) {
+Result<plan::Process> build(const Entry& entry,
+                            const Record& record,
+                            const ExecOptions& options,
+                            std::vector<std::string>& warnings) {
   const spec::Process process = TRY(choose_process(entry, options));
   plan::HostFacts facts = TRY(host::probe());
   // Inside the container's user namespace the process has every capability, whatever the runtime
   // has.
   if ((record.namespaces & CLONE_NEWUSER) != 0)
     facts.permitted_capabilities = facts.bounding_capabilities = ~uint64_t{0};
-  std::vector<std::string> warnings;
   plan::Process built = TRY(plan::build_process(process, nullptr, facts, warnings));
-  for (const auto& warning : warnings) log::warning(warning);
   built.preserve_fds = options.preserve_fds;
   built.new_session_keyring = record.session_keyring;
   built.keep_groups = plan::keeps_groups(record.annotations);
@@ -283,7 +284,8 @@ Result<plan::Process> build(const Entry& entry, const Record& record, const Exec
 
 Result<int> exec_in(Entry& entry, const Record& record, const ExecOptions& options) {
   TRY(check_state(status_of(entry, record), options.ignore_paused));
-  plan::Process process = TRY(build(entry, record, options));
+  std::vector<std::string> warnings;
+  plan::Process process = TRY(build(entry, record, options, warnings));
   const bool wants_socket = process.terminal && options.detach;
   if (wants_socket && options.console_socket.empty()) {
     return Error(ErrorKind::InvalidArgument,
@@ -300,6 +302,8 @@ Result<int> exec_in(Entry& entry, const Record& record, const ExecOptions& optio
   if (!options.detach) signals.emplace(TRY(SignalSource::make()));
   Execution execution(entry, record, std::move(process), options, terminal);
   TRY(execution.start());
+  // Only now: engines expect one line of a failure, the error.
+  for (const auto& warning : warnings) log::warning(warning);
   if (options.detach) return 0;
   const sys::Exit exit =
       TRY(relay_until_exit(execution.pid(), execution.pidfd(), *signals, std::move(kept.master())));

@@ -42,10 +42,15 @@ void pass_listen_fds(plan::Plan& plan, unsigned count) {
 
 Result<std::string> read_config(const std::string& path) {
   Result<std::string> text = sys::read_file(path, spec::kMaxConfigBytes);
-  if (text || text.error().errno_value() != ENOENT) return text;
-  return std::move(text).error().with_context(
-      "there is no configuration at " + quote(path) +
-      ": --bundle names the bundle's directory, `corten spec` writes a first config.json");
+  if (text) return text;
+  const int code = text.error().errno_value();
+  if (code == ENOENT || code == ENOTDIR) {
+    return std::move(text).error().with_context(
+        "there is no configuration at " + quote(path) +
+        ": --bundle names the bundle's directory, `corten spec` writes a first config.json");
+  }
+  if (code == EISDIR) return std::move(text).error().with_context("the configuration is no file");
+  return std::move(text).error().with_context("reading the configuration");
 }
 
 }  // namespace
@@ -54,10 +59,9 @@ Result<Loaded> load_plan(const Context& context, const CreateOptions& options) {
   TRY(spec::validate_id(options.id));
   Loaded loaded;
   const std::string bundle = TRY(absolute(options.bundle));
-  const std::string config = options.config.empty() ? bundle + "/config.json" : options.config;
-  loaded.config_text = TRY(read_config(config));
-  const spec::Spec spec = TRY(spec::parse(loaded.config_text).context([&] { return config; }));
-  TRY(spec::validate(spec).context([&] { return config; }));
+  loaded.config_path = options.config.empty() ? bundle + "/config.json" : options.config;
+  loaded.config_text = TRY(read_config(loaded.config_path));
+  const spec::Spec spec = TRY(spec::load(loaded.config_text, {}, loaded.config_path));
   loaded.oci_version = spec.oci_version;
   loaded.facts = TRY(host::probe());
   const plan::BuildOptions build{options.id,
@@ -66,7 +70,9 @@ Result<Loaded> load_plan(const Context& context, const CreateOptions& options) {
                                  options.no_pivot,
                                  options.no_new_keyring,
                                  options.preserve_fds};
-  loaded.plan = TRY(plan::build(spec, build, loaded.facts).context([&] { return config; }));
+  Result<plan::Plan> plan = plan::build(spec, build, loaded.facts);
+  if (!plan) return spec::locate(std::move(plan).error(), loaded.config_text, loaded.config_path);
+  loaded.plan = *std::move(plan);
   pass_listen_fds(loaded.plan, listen_fds());
   loaded.notify_socket = notify_socket_from_environment();
   if (!loaded.notify_socket.empty())

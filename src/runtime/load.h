@@ -11,6 +11,7 @@
 namespace corten::runtime {
 
 struct Loaded {
+  std::string config_path;
   std::string config_text;  // as read: the container keeps a copy
   std::string oci_version;
   plan::Plan plan;
@@ -18,8 +19,8 @@ struct Loaded {
   std::string notify_socket;  // of the caller's service manager, "" = none
 };
 
-// Reads, checks and plans; nothing is changed. Errors: see spec::parse, spec::validate,
-// plan::build.
+// Reads, checks and plans; nothing is changed. Errors: see spec::load and plan::build; the file and
+// its line stand in front.
 Result<Loaded> load_plan(const Context& context, const CreateOptions& options);
 
 }  // namespace corten::runtime

@@ -15,6 +15,8 @@
 #include <corten/base/strings.h>
 #include <corten/hooks/run.h>
 #include <corten/proto/channel.h>
+#include <corten/spec/parse.h>
+#include <corten/spec/validate.h>
 #include <corten/sys/file.h>
 #include <corten/sys/process.h>
 #include <corten/sys/socket.h>
@@ -90,8 +92,11 @@ Result<> let_run(Entry& entry, const Record& record, Readiness readiness) {
 }  // namespace
 
 Result<> start_container(Entry& entry, const Record& record, Readiness readiness) {
-  const Result<> running = let_run(entry, record, readiness);
+  Result<> running = let_run(entry, record, readiness);
   if (running) return running;
+  const Result<std::string> config =
+      sys::read_file_at(entry.fd(), kConfigFile, spec::kMaxConfigBytes);
+  if (config) running = spec::locate(std::move(running).error(), *config, "config.json");
   const Result<> destroyed = destroy_container(entry, record);
   if (!destroyed)
     log::warning("destroying the container after its start failed: " + destroyed.error().message());

@@ -57,6 +57,7 @@ Scanner::Scanner(Tree& tree, std::string_view text)
 
 bool Scanner::run() {
   skip_blanks();
+  if (at_ == end_) return fail(at_, "the text is empty");
   if (!read_value(0)) return false;
   skip_blanks();
   return at_ == end_ || expected("the end of the file");
@@ -69,7 +70,19 @@ bool Scanner::fail(const char* where, std::string_view message) {
 }
 
 bool Scanner::expected(std::string_view what) {
-  return fail(at_, "expected " + std::string(what) + ", found " + found(at_, end_));
+  return fail(
+      at_, "expected " + std::string(what) + ", found " + found(at_, end_) + std::string(hint()));
+}
+
+// What people write who think of another language or encoding.
+std::string_view Scanner::hint() const {
+  if (at_ == end_) return {};
+  const std::string_view rest(at_, static_cast<std::size_t>(end_ - at_));
+  if (rest.starts_with("\xEF\xBB\xBF")) return " (a byte order mark: save the text without it)";
+  if (utf8_length(rest) == 0) return " (the text is not UTF-8)";
+  if (rest.front() == '/' || rest.front() == '#') return " (JSON has no comments)";
+  if (rest.front() == '\'') return " (JSON has double quotes only)";
+  return {};
 }
 
 void Scanner::skip_blanks() {
@@ -136,6 +149,8 @@ bool Scanner::read_object(unsigned depth) {
   uint32_t count = 0;
   if (at_ == end_ || *at_ != '}') {
     for (;;) {
+      if (count > 0 && at_ != end_ && *at_ == '}')
+        return expected("a name in double quotes (no comma may stand before '}')");
       if (at_ == end_ || *at_ != '"') return expected("a name in double quotes");
       if (!read_string()) return false;
       skip_blanks();
@@ -168,6 +183,8 @@ bool Scanner::read_array(unsigned depth) {
   uint32_t count = 0;
   if (at_ == end_ || *at_ != ']') {
     for (;;) {
+      if (count > 0 && at_ != end_ && *at_ == ']')
+        return expected("a value (no comma may stand before ']')");
       if (!read_value(depth)) return false;
       ++count;
       skip_blanks();

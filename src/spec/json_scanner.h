@@ -38,6 +38,7 @@ class Scanner {
   void close_node(uint32_t index, uint32_t count);
   void note_duplicates(uint32_t object);
   bool expected(std::string_view what);
+  std::string_view hint() const;
   bool fail(const char* where, std::string_view message);
 
   Tree& tree_;

@@ -96,10 +96,27 @@ Result<std::vector<Mount>> parse_mounts(std::string_view json) {
   return std::move(document.mounts);
 }
 
-Result<Spec> load(std::string_view json, const ValidateOptions& options) {
-  return read_guarded<Spec>(json, kConfig, [&](const Spec& spec, Problems& problems) {
+Result<Spec> load(std::string_view json,
+                  const ValidateOptions& options,
+                  std::string_view document) {
+  return read_guarded<Spec>(json, document, [&](const Spec& spec, Problems& problems) {
     check_spec(spec, options, problems);
   });
+}
+
+Error locate(Error error, std::string_view json, std::string_view document) {
+  const std::string_view message = error.message();
+  const std::string pointer(error.pointer().empty() ? message.substr(0, message.find(": "))
+                                                    : error.pointer());
+  if (!pointer.starts_with('/')) return error;
+  const auto tree = json::Tree::parse(json, document);
+  const uint32_t place = tree ? tree->locate(pointer) : 0;
+  // A property of the top level that is missing; or no pointer at all but a path of the filesystem.
+  if (place == 0) {
+    return error.pointer().empty() ? error : std::move(error).with_context(document);
+  }
+  return std::move(error).with_context(std::string(document) + " line " +
+                                       std::to_string(tree->line(place)));
 }
 
 Result<Process> load_process(std::string_view json) {

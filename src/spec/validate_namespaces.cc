@@ -94,6 +94,30 @@ void new_user_namespace_needs_mappings(const Spec& spec, const Report& report) {
   if (spec.linux_->gid_mappings.empty()) report.broken(report.at / "gidMappings", kText);
 }
 
+bool is_mapped(const std::vector<IdMapping>& mappings, uint32_t id) {
+  return std::any_of(mappings.begin(), mappings.end(), [&](const IdMapping& one) {
+    return id >= one.container_id && id - one.container_id < one.size;
+  });
+}
+
+// setresuid(2) would give EINVAL when the program is started. What another namespace maps, which is
+// joined by its path, is not known here.
+void process_ids_mapped(const Spec& spec, const Report& report) {
+  const auto user = find_namespace(spec, "user");
+  if (!user.listed || user.joined || !spec.process) return;
+  const Path process("/process");
+  const Path pointer = process / "user";
+  const auto check = [&](const std::vector<IdMapping>& mappings,
+                         uint32_t id,
+                         std::string_view name,
+                         std::string_view property) {
+    if (mappings.empty() || is_mapped(mappings, id)) return;
+    report.expected(pointer / name, "an id that /linux/" + std::string(property) + " maps", id);
+  };
+  check(spec.linux_->uid_mappings, spec.process->user.uid, "uid", "uidMappings");
+  check(spec.linux_->gid_mappings, spec.process->user.gid, "gid", "gidMappings");
+}
+
 // time_namespaces(7): offsets can be set only before the first process is in.
 void time_offsets(const Spec& spec, const Report& report) {
   const Path path = report.at / "timeOffsets";
@@ -207,6 +231,7 @@ constexpr NamespaceRule kNamespaceRules[] = {
     user_mappings_valid,
     user_mappings_need_namespace,
     new_user_namespace_needs_mappings,
+    process_ids_mapped,
     time_offsets,
     net_devices_need_namespace,
     net_device_names,

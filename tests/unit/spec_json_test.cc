@@ -25,18 +25,21 @@ TEST(JsonTree, SaysWhereTheSyntaxBreaks) {
     const char* text;
     const char* message;
   } cases[] = {
-      {"", "test line 1: expected a value, found the end of the file"},
-      {"\n\n ", "test line 3: expected a value, found the end of the file"},
+      {"", "test line 1: the text is empty"},
+      {"\n\n ", "test line 3: the text is empty"},
       {"{\"a\":1\n\"b\":2}", "test line 2: expected ',' or '}', found '\"'"},
       {"{\"a\" 1}", "test line 1: expected ':', found '1'"},
       {"{a:1}", "test line 1: expected a name in double quotes, found 'a'"},
-      {"{\"a\":1,}", "test line 1: expected a name in double quotes, found '}'"},
-      {"[1,]", "test line 1: expected a value, found ']'"},
+      {"{\"a\":1,}",
+       "test line 1: expected a name in double quotes (no comma may stand before '}'), found '}'"},
+      {"[1,]", "test line 1: expected a value (no comma may stand before ']'), found ']'"},
       {"[1 2]", "test line 1: expected ',' or ']', found '2'"},
       {"[1", "test line 1: expected ',' or ']', found the end of the file"},
       {"{} {}", "test line 1: expected the end of the file, found '{'"},
-      {"// comment\n{}", "test line 1: expected a value, found '/'"},
-      {"\xEF\xBB\xBF{}", "test line 1: expected a value, found '\xEF\xBB\xBF'"},
+      {"// comment\n{}", "test line 1: expected a value, found '/' (JSON has no comments)"},
+      {"\xEF\xBB\xBF{}",
+       "test line 1: expected a value, found '\xEF\xBB\xBF' (a byte order mark: save the text "
+       "without it)"},
       {"01", "test line 1: a number must not start with 0"},
       {"-", "test line 1: expected a digit, found the end of the file"},
       {"+1", "test line 1: expected a value, found '+'"},

@@ -650,6 +650,25 @@ TEST(Load, NamesTheLineOfTheObjectThatLacksAProperty) {
             "config.json line 3: /linux/seccomp/listenerPath: SCMP_ACT_NOTIFY needs this property");
 }
 
+TEST(Load, CallsTheDocumentByItsName) {
+  EXPECT_EQ(load("[1,]", {}, "/b/config.json").error().message(),
+            "/b/config.json line 1: expected a value (no comma may stand before ']'), found ']'");
+}
+
+TEST(Locate, PutsTheLineInFrontOfWhatThePointerOrTheTextNames) {
+  constexpr std::string_view kText =
+      "{\"root\":{\n\"path\":\"r\"},\n\"mounts\":[\n{\"destination\":\"/a\"}]}";
+  const auto message = [&](Error error) { return locate(std::move(error), kText, "c").message(); };
+  EXPECT_EQ(message(Error::spec("/root/path", "no")), "c line 2: /root/path: no");
+  EXPECT_EQ(message(Error(ErrorKind::System, "/mounts/0: mounting: no")),
+            "c line 4: /mounts/0: mounting: no");
+  // The nearest place that is written there.
+  EXPECT_EQ(message(Error::spec("/mounts/0/source", "no")), "c line 4: /mounts/0/source: no");
+  EXPECT_EQ(message(Error::spec("/process", "no")), "c: /process: no");
+  for (const char* text : {"open('/mounts/0'): no", "/etc/passwd: no", "no", ""})
+    EXPECT_EQ(message(Error(ErrorKind::System, text)), text);
+}
+
 TEST(LoadProcess, ChecksTheRules) {
   EXPECT_ERROR(load_process(R"({"cwd":"/"})"), ErrorKind::InvalidSpec, "/args");
   EXPECT_OK(load_process(R"({"cwd":"/","args":["a"]})"));

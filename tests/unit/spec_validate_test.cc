@@ -384,6 +384,22 @@ TEST(ValidateMappings, NeedUserNamespace) {
       "/linux/gidMappings: this property needs a user namespace in /linux/namespaces");
 }
 
+TEST(ValidateMappings, HoldTheIdsOfTheProcess) {
+  const auto with_user = [](const std::string& json, const std::string& ids) {
+    return json.substr(0, json.size() - 1) + R"(,"process":{"cwd":"/","args":["a"],"user":{)" +
+           ids + "}}}";
+  };
+  const std::string ten = mappings(kOne, kOne);
+  expect_problem(with_user(ten, R"("uid":10,"gid":9)"),
+                 "/process/user/uid",
+                 "expected an id that /linux/uidMappings maps, found 10");
+  expect_problem(with_user(ten, R"("uid":0,"gid":4294967294)"),
+                 "/process/user/gid",
+                 "expected an id that /linux/gidMappings maps, found 4294967294");
+  expect_accepted(with_user(ten, R"("uid":9,"gid":0)"));
+  expect_accepted(with_user(mappings(kOne, kOne, "/proc/7/ns/user"), R"("uid":10,"gid":10)"));
+}
+
 TEST(ValidateMappings, AreRequiredForANewUserNamespace) {
   expect_problem(mappings(kOne, ""),
                  "/linux/gidMappings",

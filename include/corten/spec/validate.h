@@ -28,9 +28,17 @@ Result<> validate_process(const Process& process);
 Result<> validate_resources(const Resources& resources);
 
 // parse and validate in one: errors of both kinds name the line. What create, run and exec use.
-Result<Spec> load(std::string_view json, const ValidateOptions& options = {});
+// document: what errors call the file.
+Result<Spec> load(std::string_view json,
+                  const ValidateOptions& options = {},
+                  std::string_view document = "config.json");
 Result<Process> load_process(std::string_view json);
 Result<Resources> load_resources(std::string_view json);
+
+// Puts "<document> line 7: " in front of an error about a place in `json`, a text that load() has
+// accepted: its pointer(), or the pointer that its message begins with. Other errors stay as they
+// are. For what is only found out later, by the plan or by the kernel.
+Error locate(Error error, std::string_view json, std::string_view document);
 
 // "net.ipv4.conf.eth0/1.forwarding" or "net/ipv4/conf/eth0.1/forwarding" -> the path below
 // /proc/sys, "net/ipv4/conf/eth0.1/forwarding". The first separator in the name decides which of
