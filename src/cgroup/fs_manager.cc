@@ -69,8 +69,21 @@ Result<bool> wait_for_event(const Directory& directory,
   }
 }
 
+// What the host offers, where the kernel's refusal nearly always means that.
+std::string offer(const plan::CgroupWrite& write) {
+  const char* what = write.file == "cpuset.cpus"   ? "cpu"
+                     : write.file == "cpuset.mems" ? "node"
+                                                   : nullptr;
+  if (what == nullptr) return {};
+  constexpr std::size_t kMaxList = 65536;
+  const Result<std::string> online =
+      sys::read_file(fmt::format("/sys/devices/system/{}/online", what), kMaxList);
+  return online ? fmt::format(" (this host has {})", trim(*online)) : std::string();
+}
+
 std::string describe(const plan::CgroupWrite& write) {
-  return fmt::format("{}: setting {} to {}", write.pointer, write.file, quote(write.value));
+  return fmt::format(
+      "{}: setting {} to {}{}", write.pointer, write.file, quote(write.value), offer(write));
 }
 
 }  // namespace

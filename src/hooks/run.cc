@@ -172,10 +172,11 @@ Error hook_error(const plan::Hook& hook, std::string_view what, std::string_view
   return Error(ErrorKind::Hook, std::move(text)).with_pointer(hook.pointer);
 }
 
-std::string describe(const sys::Exit& exit) {
-  return exit.signaled
-             ? fmt::format("was killed by signal {} ({})", exit.code, strsignal(exit.code))
-             : fmt::format("exited with status {}", exit.code);
+std::string describe(const sys::Exit& exit, int64_t milliseconds) {
+  const std::string end =
+      exit.signaled ? fmt::format("was killed by signal {} ({})", exit.code, strsignal(exit.code))
+                    : fmt::format("exited with status {}", exit.code);
+  return fmt::format("{} after {} ms", end, milliseconds);
 }
 
 // A hook that could not be executed says so through this exit status and its stderr.
@@ -197,6 +198,7 @@ Result<> run(const plan::Hook& hook, std::string_view state_json, const RunOptio
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &ignore, &previous);
 
+  const int64_t begin = now_ms();
   Pipes pipes = TRY(make_pipes());
   const pid_t pid = TRY(sys::fork());
   if (pid == 0) {
@@ -221,7 +223,7 @@ Result<> run(const plan::Hook& hook, std::string_view state_json, const RunOptio
         conversation.output());
   }
   if (exit.signaled || exit.code != 0)
-    return hook_error(hook, describe(exit), conversation.output());
+    return hook_error(hook, describe(exit, now_ms() - begin), conversation.output());
   return {};
 }
 

@@ -61,7 +61,7 @@ Capabilities build_capabilities(const spec::Capabilities* wanted,
 Hooks build_hooks(const spec::Hooks& hooks);
 
 // sysctl.cc
-Result<Pairs> build_sysctls(const Pairs& configured);
+Result<std::vector<Sysctl>> build_sysctls(const Pairs& configured);
 
 // cgroup.cc
 Result<Cgroup> build_cgroup(const spec::Spec& spec,

@@ -230,7 +230,9 @@ void write_filesystem(JsonWriter& json, const Plan& plan) {
   json.field("rootless_devices", plan.rootless_devices).field("unprivileged", plan.unprivileged);
   json.strings("masked_paths", plan.masked_paths);
   json.strings("readonly_paths", plan.readonly_paths);
-  write_pairs(json, "sysctls", plan.sysctls);
+  write_array(json, "sysctls", plan.sysctls, [](JsonWriter& out, const Sysctl& sysctl) {
+    out.begin_array().value(sysctl.path).value(sysctl.value).end_array();
+  });
   json.field("mount_label", plan.mount_label);
 }
 

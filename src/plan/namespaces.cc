@@ -25,6 +25,7 @@ constexpr uint64_t kJoinOrder[] = {CLONE_NEWUSER,
 struct Requested {
   uint64_t flag = 0;
   std::string path;
+  std::size_t index = 0;
 };
 
 Result<std::vector<Requested>> read_namespaces(const std::vector<spec::Namespace>& configured) {
@@ -42,7 +43,7 @@ Result<std::vector<Requested>> read_namespaces(const std::vector<spec::Namespace
       return Error::spec(pointer, "namespace " + quote(configured[i].type) + " is given twice");
     }
     seen |= *flag;
-    all.push_back({.flag = *flag, .path = configured[i].path.value_or("")});
+    all.push_back({.flag = *flag, .path = configured[i].path.value_or(""), .index = i});
   }
   return all;
 }
@@ -83,7 +84,8 @@ Result<Namespaces> build_namespaces(const spec::Linux& linux_) {
     if (found->path.empty()) {
       namespaces.unshare |= found->flag;
     } else {
-      namespaces.join.push_back({.flag = static_cast<int>(found->flag), .path = found->path});
+      namespaces.join.push_back(
+          {.flag = static_cast<int>(found->flag), .path = found->path, .index = found->index});
     }
   }
   TRY(add_id_maps(linux_, namespaces));

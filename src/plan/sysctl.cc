@@ -5,14 +5,13 @@
 
 namespace corten::plan {
 
-Result<Pairs> build_sysctls(const Pairs& configured) {
-  Pairs sysctls;
+Result<std::vector<Sysctl>> build_sysctls(const Pairs& configured) {
+  std::vector<Sysctl> sysctls;
   for (const auto& [key, value] : configured) {
+    std::string pointer = "/linux/sysctl/" + pointer_token(key);
     auto path = spec::sysctl_path(key);
-    if (!path) {
-      return Error::spec("/linux/sysctl/" + pointer_token(key), path.error().message());
-    }
-    sysctls.emplace_back(std::move(*path), value);
+    if (!path) return Error::spec(std::move(pointer), path.error().message());
+    sysctls.push_back({.path = *std::move(path), .value = value, .pointer = std::move(pointer)});
   }
   return sysctls;
 }

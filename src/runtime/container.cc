@@ -26,6 +26,16 @@ namespace {
 
 constexpr int kRemoveDeadlineMs = 10000;
 constexpr int kDeathDeadlineMs = 10000;
+constexpr std::size_t kMaxProcFile = 65536;
+
+// The letter of proc(5): D is a process that hangs in the kernel, Z one that its parent has not
+// waited for, S one of whose children nobody has waited for.
+char state_of(pid_t pid) {
+  const std::string status =
+      sys::read_file(fmt::format("/proc/{}/status", pid), kMaxProcFile).value_or("");
+  const auto at = status.find("\nState:\t");
+  return at == std::string::npos ? '?' : status[at + 8];
+}
 
 // With SIGKILL to init a PID namespace dies as a whole; the cgroup catches everything else.
 Result<> kill_init(const Record& record, cgroup::Manager& manager) {
@@ -44,9 +54,12 @@ Result<> kill_init(const Record& record, cgroup::Manager& manager) {
   if (dead) return {};
   return Error(
       ErrorKind::Timeout,
-      fmt::format("init (pid {}) did not die of SIGKILL within {} ms: it may hang in the kernel",
+      fmt::format("init (pid {}) did not die of SIGKILL within {} ms: it is in state {}, in {}",
                   record.init.pid,
-                  kDeathDeadlineMs));
+                  kDeathDeadlineMs,
+                  state_of(record.init.pid),
+                  sys::read_file(fmt::format("/proc/{}/wchan", record.init.pid), kMaxProcFile)
+                      .value_or("an unknown place")));
 }
 
 }  // namespace
@@ -79,8 +92,9 @@ Result<> write_pid_file(const std::string& path, pid_t pid) {
   const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
   const auto write = [&]() -> Result<> {
-    const sys::UniqueFd dir = TRY(sys::open(directory, O_RDONLY | O_DIRECTORY));
-    return sys::replace_file_at(dir.get(), name, std::to_string(pid), 0644);
+    const Result<sys::UniqueFd> dir = sys::open(directory, O_RDONLY | O_DIRECTORY);
+    if (!dir) return sys::explain_path(dir.error(), clean_path(directory));
+    return sys::replace_file_at(dir->get(), name, std::to_string(pid), 0644);
   };
   return write().context([&] { return "writing the pid file " + quote(path); });
 }

@@ -53,9 +53,11 @@ Result<sys::UniqueFd> make_filesystem(const plan::Mount& mount) {
 
 Result<sys::UniqueFd> open_mount(const plan::Plan& plan, const plan::Mount& mount, pid_t init) {
   const unsigned flags = OPEN_TREE_CLONE | (mount.recursive ? unsigned{AT_RECURSIVE} : 0U);
-  sys::UniqueFd tree =
-      TRY(mount.kind == plan::MountKind::Bind ? sys::open_tree(AT_FDCWD, mount.source, flags)
-                                              : make_filesystem(mount));
+  Result<sys::UniqueFd> opened = mount.kind == plan::MountKind::Bind
+                                     ? sys::open_tree(AT_FDCWD, mount.source, flags)
+                                     : make_filesystem(mount);
+  if (!opened) return sys::explain_path(std::move(opened).error(), mount.source);
+  sys::UniqueFd tree = *std::move(opened);
   if (mount.kind == plan::MountKind::Bind) TRY(leave_host_peers(plan, tree.get()));
   if (!mount.idmap) return tree;
   const sys::UniqueFd userns =

@@ -35,27 +35,37 @@ struct OpenJoin {
   sys::UniqueFd fd;
 };
 
+std::string describe(const plan::NamespaceJoin& join, std::string_view what) {
+  return fmt::format("/linux/namespaces/{}/path: {} the {} namespace {}",
+                     join.index,
+                     what,
+                     kNames.name_of(join.flag),
+                     quote(join.path));
+}
+
 // All are opened before any is entered: a mount or PID namespace changes what the paths mean.
 Result<std::vector<OpenJoin>> open_all(const plan::Namespaces& namespaces) {
   std::vector<OpenJoin> opened;
   for (const auto& join : namespaces.join) {
-    const auto frame = [&] {
-      return fmt::format(
-          "/linux/namespaces: the {} namespace {}", kNames.name_of(join.flag), quote(join.path));
-    };
-    sys::UniqueFd fd = TRY(sys::open(join.path, O_RDONLY | O_NOCTTY | O_NONBLOCK).context(frame));
-    opened.push_back({&join, std::move(fd)});
+    Result<sys::UniqueFd> fd = sys::open(join.path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
+    if (!fd) {
+      return sys::explain_path(std::move(fd).error(), join.path)
+          .with_context(describe(join, "opening"));
+    }
+    opened.push_back({&join, *std::move(fd)});
   }
   return opened;
 }
 
 Result<> join_one(const OpenJoin& one) {
   // setns checks the type: EINVAL when the file is another kind of namespace, or none.
-  return sys::setns(one.fd.get(), one.join->flag).context([&] {
-    return fmt::format("/linux/namespaces: joining the {} namespace {}",
-                       kNames.name_of(one.join->flag),
-                       quote(one.join->path));
-  });
+  Result<> joined = sys::setns(one.fd.get(), one.join->flag);
+  if (joined) return joined;
+  const std::string_view type = kNames.name_of(one.join->flag);
+  const bool wrong = joined.error().errno_value() == EINVAL;
+  return std::move(joined).error().with_context(
+      describe(*one.join, "joining") +
+      (wrong ? fmt::format(": the file is no {} namespace", type) : std::string()));
 }
 
 // Before the user namespace is entered, the runtime's own privileges may be what a join needs (a

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include <corten/base/strings.h>
 #include <corten/sys/file.h>
 
@@ -48,7 +50,12 @@ class Walker {
       const bool last = todo.empty();
       Result<sys::UniqueFd> next = sys::openat2(
           here.get(), name, O_PATH | O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
-      if (!next && next.error().errno_value() == ENOENT) next = make(here.get(), name, last);
+      if (!next && next.error().errno_value() == ENOENT) {
+        next = make(here.get(), name, last).context([&] {
+          return fmt::format("making {}, which the rootfs lacks",
+                             quote(fmt::format("{}/{}", done, name)));
+        });
+      }
       if (!next) return std::move(next).error();
       const struct stat status = TRY(sys::fstat(next->get()));
       if (S_ISLNK(status.st_mode)) {
@@ -123,7 +130,10 @@ Result<sys::UniqueFd> open_no_symlinks(int root_fd, const std::string& path, int
 Result<sys::UniqueFd> open_or_create(int root_fd, const std::string& path, TargetKind kind) {
   // Nearly always it exists: one system call.
   Result<sys::UniqueFd> existing = open(root_fd, path, O_PATH);
-  if (existing || existing.error().errno_value() != ENOENT) return existing;
+  if (existing) return existing;
+  // ENOTDIR: walking tells which component it is.
+  const int code = existing.error().errno_value();
+  if (code != ENOENT && code != ENOTDIR) return existing;
   return Walker(root_fd, kind).walk(path);
 }
 

@@ -126,8 +126,10 @@ TEST(Sysctls, KeysBecomePaths) {
                          {"kernel.sem", "1 2 3 4"},
                          {"kernel.domainname", "d"}};
   ASSERT_OK_AND_ASSIGN(const auto plan, plan_of(spec));
+  std::vector<std::pair<std::string, std::string>> built;
+  for (const auto& sysctl : plan.sysctls) built.emplace_back(sysctl.path, sysctl.value);
   EXPECT_EQ(
-      plan.sysctls,
+      built,
       (std::vector<std::pair<std::string, std::string>>{{"net/ipv4/ip_forward", "1"},
                                                         {"net/ipv4/conf/eth0.1/forwarding", "0"},
                                                         {"net/ipv4/conf/eth0.1/rp_filter", "2"},
@@ -136,6 +138,7 @@ TEST(Sysctls, KeysBecomePaths) {
                                                         {"kernel/msgmax", "7"},
                                                         {"kernel/sem", "1 2 3 4"},
                                                         {"kernel/domainname", "d"}}));
+  EXPECT_EQ(plan.sysctls[1].pointer, "/linux/sysctl/net~1ipv4~1conf~1eth0.1~1forwarding");
 }
 
 TEST(Sysctls, MalformedKeysAreRefused) {

@@ -28,6 +28,7 @@ struct IdMapping {
 struct NamespaceJoin {
   int flag = 0;  // CLONE_NEW*
   std::string path;
+  std::size_t index = 0;  // in linux.namespaces, for errors
 };
 
 struct Namespaces {
@@ -279,6 +280,13 @@ struct IntelRdt {
   bool monitoring = false;
 };
 
+// A kernel parameter; init writes it when the namespaces are there.
+struct Sysctl {
+  std::string path;  // below /proc/sys: "net/ipv4/ip_forward"
+  std::string value;
+  std::string pointer;  // "/linux/sysctl/net.ipv4.ip_forward"
+};
+
 struct Plan {
   std::string id;
   std::string bundle;  // absolute
@@ -298,8 +306,8 @@ struct Plan {
   bool unprivileged = false;
   std::vector<std::string> masked_paths;
   std::vector<std::string> readonly_paths;
-  std::vector<std::pair<std::string, std::string>> sysctls;  // "net/ipv4/ip_forward" -> value
-  std::string mount_label;                                   // SELinux context for mounts
+  std::vector<Sysctl> sysctls;
+  std::string mount_label;  // SELinux context for mounts
   std::vector<NetDevice> net_devices;
   std::optional<IntelRdt> intel_rdt;
   Hooks hooks;

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -156,11 +157,22 @@ Result<> set_groups(const plan::Process& process) {
   return {};
 }
 
+// The kernel's EINVAL means one thing here.
+Result<> explain_ids(Result<> done, std::string_view pointer, std::span<const uint32_t> ids) {
+  if (done) return done;
+  const bool unmapped = done.error().errno_value() == EINVAL;
+  return std::move(done).error().with_context(
+      unmapped ? fmt::format("{}: not mapped in the container's user namespace: {}",
+                             pointer,
+                             fmt::join(ids, ", "))
+               : std::string(pointer));
+}
+
 Result<> change_ids(const plan::Process& process) {
   TRY(sys::prctl("PR_SET_KEEPCAPS", PR_SET_KEEPCAPS, 1));
-  TRY(set_groups(process).context("/process/user/additionalGids"));
-  TRY(sys::setresgid(process.gid).context("/process/user/gid"));
-  TRY(sys::setresuid(process.uid).context("/process/user/uid"));
+  TRY(explain_ids(set_groups(process), "/process/user/additionalGids", process.groups));
+  TRY(explain_ids(sys::setresgid(process.gid), "/process/user/gid", {&process.gid, 1}));
+  TRY(explain_ids(sys::setresuid(process.uid), "/process/user/uid", {&process.uid, 1}));
   TRY(sys::prctl("PR_SET_KEEPCAPS", PR_SET_KEEPCAPS, 0));
   return {};
 }

@@ -134,8 +134,15 @@ Result<> configure(int fs_fd, const plan::Mount& mount) {
   return {};
 }
 
+Result<sys::UniqueFd> open_filesystem(const std::string& type) {
+  Result<sys::UniqueFd> fs = sys::fsopen(type);
+  if (fs || fs.error().errno_value() != ENODEV) return fs;
+  return std::move(fs).error().with_context("this kernel has no filesystem of type " + quote(type) +
+                                            " (see /proc/filesystems)");
+}
+
 Result<sys::UniqueFd> make_filesystem(const plan::Mount& mount) {
-  const sys::UniqueFd fs = TRY(sys::fsopen(mount.type));
+  const sys::UniqueFd fs = TRY(open_filesystem(mount.type));
   if (!mount.source.empty()) TRY(sys::fsconfig_string(fs.get(), "source", mount.source));
   TRY(configure(fs.get(), mount));
   TRY(sys::fsconfig_create(fs.get()));
@@ -166,7 +173,9 @@ Result<sys::UniqueFd> clone_source(const InitContext& init,
   const unsigned flags = OPEN_TREE_CLONE | (mount.recursive ? unsigned{AT_RECURSIVE} : 0U);
   if (!mount.idmap && !init.input.sources_from_parent) {
     Result<sys::UniqueFd> tree = sys::open_tree(AT_FDCWD, mount.source, flags);
-    if (tree || !init.new_user_namespace() || tree.error().errno_value() != EACCES) return tree;
+    if (tree) return tree;
+    if (!init.new_user_namespace() || tree.error().errno_value() != EACCES)
+      return sys::explain_path(std::move(tree).error(), mount.source);
   }
   // Only the parent has the privilege for an id map, or the right to walk to the source, or it is
   // the only one that still sees it.
@@ -182,12 +191,13 @@ Result<> mount_bind(InitContext& init, const plan::Mount& mount, std::size_t pos
   const sys::UniqueFd target = TRY(open_target(init, mount, kind));
   const struct stat there = TRY(sys::fstat(target.get()));
   if (S_ISDIR(source.st_mode) != S_ISDIR(there.st_mode)) {
-    return Error::from_errno(
-        ENOTDIR,
-        fmt::format("the source {} is a {} and the destination is a {}: not a directory",
-                    quote(mount.source),
-                    S_ISDIR(source.st_mode) ? "directory" : "file",
-                    S_ISDIR(there.st_mode) ? "directory" : "file"));
+    // Docker looks for the last words.
+    return Error(ErrorKind::System,
+                 fmt::format("the source {} is a {} and the destination is a {}: not a directory",
+                             quote(mount.source),
+                             S_ISDIR(source.st_mode) ? "directory" : "file",
+                             S_ISDIR(there.st_mode) ? "directory" : "file"))
+        .with_errno(ENOTDIR);
   }
   TRY(apply_attributes(mount, tree.get()));
   return attach(mount, tree.get(), target.get());

@@ -42,10 +42,17 @@ Result<> raise_hard_limit(const plan::Rlimit& limit) {
 }  // namespace
 
 Result<> apply_sysctls(InitContext& init) {
-  for (const auto& [key, value] : init.plan.sysctls) {
-    TRY(write_in_proc(init.input.proc.get(), "sys/" + key, value).context([&] {
-      return "/linux/sysctl: setting " + quote(key) + " to " + quote(value);
-    }));
+  for (const auto& sysctl : init.plan.sysctls) {
+    Result<> written = write_in_proc(init.input.proc.get(), "sys/" + sysctl.path, sysctl.value);
+    if (written) continue;
+    const bool missing = written.error().errno_value() == ENOENT;
+    return std::move(written)
+        .error()
+        .with_context(fmt::format("{}: setting it to {}{}",
+                                  sysctl.pointer,
+                                  quote(sysctl.value),
+                                  missing ? ": this kernel has no such parameter" : ""))
+        .with_pointer(sysctl.pointer);
   }
   return {};
 }

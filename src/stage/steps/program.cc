@@ -61,6 +61,7 @@ std::string home_of(uint32_t uid) {
 
 std::vector<std::string> candidates_of(const std::string& name,
                                        const std::vector<std::string>& env) {
+  if (name.empty()) return {};  // nothing to look for: not the directories of PATH themselves
   if (name.find('/') != std::string::npos) return {name};
   std::vector<std::string> candidates;
   for (const auto directory : split(find_variable(env, "PATH").value_or(kDefaultPath), ':')) {
