@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "processes.h"
 #include "store.h"
 #include <corten/cgroup/manager.h>
 #include <corten/runtime/operations.h>
@@ -31,6 +32,20 @@ Result<> signal_init(const Record& record, int signal) {
   return sent;
 }
 
+// Where nothing but the PID namespace holds the processes together. The kernel ends them all with
+// init.
+Result<> signal_without_cgroup(const Record& record, const cgroup::Manager& manager, int signal) {
+  const std::vector<pid_t> pids = TRY(processes_of(record, manager));
+  for (const pid_t pid : pids) {
+    if (pid == record.init.pid) continue;
+    const Result<> sent = sys::kill(pid, signal);
+    if (!sent && sent.error().errno_value() != ESRCH) return sent;
+  }
+  if (pids.empty()) return {};
+  const Result<> sent = signal_init(record, signal);
+  return !sent && sent.error().kind() == ErrorKind::WrongState ? Result<>() : sent;
+}
+
 }  // namespace
 
 Result<> kill(const Context& context, const std::string& id, int signal, KillAll all) {
@@ -42,6 +57,7 @@ Result<> kill(const Context& context, const std::string& id, int signal, KillAll
     // Processes of a container without a PID namespace outlive their init: engines clean up this
     // way.
     if (status == spec::Status::Creating) return not_running();
+    if (is_without_cgroup(record)) return signal_without_cgroup(record, *manager, signal);
     return manager->signal_all(signal);
   }
   if (status == spec::Status::Stopped || status == spec::Status::Creating) return not_running();

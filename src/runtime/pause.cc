@@ -1,4 +1,5 @@
 // pause, resume and ps: what the container's cgroups do.
+#include "processes.h"
 #include "store.h"
 #include <corten/cgroup/manager.h>
 #include <corten/runtime/operations.h>
@@ -30,7 +31,8 @@ Result<> resume(const Context& context, const std::string& id) {
 Result<std::vector<pid_t>> ps(const Context& context, const std::string& id) {
   const Entry entry = TRY(open_entry(context, id));
   const Record record = TRY(entry.load());
-  return cgroup::open_manager(record.cgroup)->pids();
+  const auto manager = cgroup::open_manager(record.cgroup);
+  return processes_of(record, *manager);
 }
 
 }  // namespace corten::runtime
