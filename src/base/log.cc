@@ -37,6 +37,17 @@ std::string json_line(Level level, std::string_view message) {
   return json.take() + "\n";
 }
 
+// RFC 3164: the facility "user" is 1, the severities go from 7, debug, to 3, error.
+std::string syslog_message(Level level, std::string_view message) {
+  constexpr std::array<int, 4> kSeverities = {7, 6, 4, 3};
+  constexpr int kUser = 1 << 3;
+  return fmt::format("<{}>{}: {}",
+                     kUser | kSeverities[static_cast<std::size_t>(level)],
+                     g_sink.syslog_tag,
+                     g_sink.format == Format::Json ? std::string(trim(json_line(level, message)))
+                                                   : printable(message));
+}
+
 std::string text_line(Level level, std::string_view message) {
   std::string line = "corten: ";
   if (level != Level::Error) {
@@ -55,8 +66,13 @@ const Sink& sink() { return g_sink; }
 
 void write(Level level, std::string_view message) {
   if (level < g_sink.threshold) return;
-  write_line(g_sink.fd,
-             g_sink.format == Format::Json ? json_line(level, message) : text_line(level, message));
+  if (!g_sink.syslog_tag.empty()) {
+    write_line(g_sink.fd, syslog_message(level, message));
+  } else {
+    write_line(
+        g_sink.fd,
+        g_sink.format == Format::Json ? json_line(level, message) : text_line(level, message));
+  }
   if (g_sink.fd != STDERR_FILENO && g_sink.to_stderr && level == Level::Error) {
     write_line(STDERR_FILENO, text_line(level, message));
   }

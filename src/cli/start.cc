@@ -20,8 +20,9 @@ namespace corten::cli {
 namespace {
 
 // An engine's log lies on a tmpfs and outlives the container's probes: it is not filled without
-// end.
+// end. Above the maximum only the newest lines stay.
 constexpr off_t kMaxLogBytes = off_t{1} << 20U;
+constexpr off_t kKeptLogBytes = off_t{1} << 18U;
 
 // The value of `name` wherever it stands; the last one wins, as in the parser.
 std::string_view peek(std::span<char* const> arguments, std::string_view name) {
@@ -47,6 +48,12 @@ bool peek_flag(std::span<char* const> arguments, std::string_view name) {
   });
 }
 
+Result<log::Format> parse_format(std::string_view text) {
+  if (text == "json") return log::Format::Json;
+  if (text.empty() || text == "text") return log::Format::Text;
+  return Error(ErrorKind::InvalidArgument, "--log-format takes text or json, not " + quote(text));
+}
+
 Result<log::Level> parse_level(std::string_view text) {
   if (text == "debug") return log::Level::Debug;
   if (text == "info") return log::Level::Info;
@@ -65,16 +72,38 @@ Result<sys::UniqueFd> open_journal(std::string_view identifier) {
   return socket;
 }
 
+// Lines that this program has written, in one of its two forms.
+bool is_own_log(std::string_view lines) {
+  return lines.starts_with("{\"level\":\"") || lines.starts_with("corten: ");
+}
+
+// Drops the oldest lines. Engines look for the last error, so the file must go on taking lines.
+// Errors: InvalidArgument when the file is not a log of this program.
+Result<> shorten_log(const std::string& path, int log_fd, off_t size) {
+  const sys::UniqueFd file = TRY(sys::open(path, O_RDONLY | O_NOCTTY));
+  std::string kept(static_cast<std::size_t>(kKeptLogBytes), '\0');
+  const ssize_t count = ::pread(file.get(), kept.data(), kept.size(), size - kKeptLogBytes);
+  kept.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+  const auto line_end = kept.find('\n');
+  kept.erase(0, line_end == std::string::npos ? kept.size() : line_end + 1);
+  if (!is_own_log(kept))
+    return Error(ErrorKind::InvalidArgument, "it is not a log of this program");
+  TRY(sys::ftruncate(log_fd, 0));
+  return sys::write_all(log_fd, kept);
+}
+
+constexpr std::string_view kSyslog = "syslog:";
+
 Result<sys::UniqueFd> open_sink(std::string_view target) {
   constexpr std::string_view kJournal = "journald:";
   if (target.starts_with(kJournal)) return open_journal(target.substr(kJournal.size()));
-  // Text lines start with "corten: ", which is the tag of a syslog message.
-  if (target.starts_with("syslog:")) return sys::unix_connect_path("/dev/log", SOCK_DGRAM);
+  if (target.starts_with(kSyslog)) return sys::unix_connect_path("/dev/log", SOCK_DGRAM);
   if (target.starts_with("file:")) target.remove_prefix(5);
-  sys::UniqueFd file =
-      TRY(sys::open(std::string(target), O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY, 0644));
+  const std::string path(target);
+  sys::UniqueFd file = TRY(sys::open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY, 0644));
   const struct stat status = TRY(sys::fstat(file.get()));
-  if (S_ISREG(status.st_mode) && status.st_size > kMaxLogBytes) return sys::UniqueFd();
+  if (!S_ISREG(status.st_mode) || status.st_size <= kMaxLogBytes) return file;
+  if (!shorten_log(path, file.get(), status.st_size)) return sys::UniqueFd();  // stderr is left
   return file;
 }
 
@@ -102,18 +131,24 @@ Result<> open_log(std::span<char* const> arguments) {
   log::Sink sink;
   const std::string_view target = peek(arguments, "log");
   const auto level = parse_level(peek(arguments, "log-level"));
+  const auto format = parse_format(peek(arguments, "log-format"));
   sink.threshold = level ? *level : log::Level::Warning;
   if (peek_flag(arguments, "debug")) sink.threshold = log::Level::Debug;
   if (!target.empty()) {
     sys::UniqueFd opened =
         TRY(open_sink(target).context([&] { return "opening the log " + quote(target); }));
     if (opened) {
-      if (peek(arguments, "log-format") == "json") sink.format = log::Format::Json;
+      if (format) sink.format = *format;
+      if (target.starts_with(kSyslog)) {
+        const std::string_view identifier = target.substr(kSyslog.size());
+        sink.syslog_tag = identifier.empty() ? "corten" : printable(identifier);
+      }
       sink.fd = opened.release();  // open until the process ends
     }
   }
   log::set_sink(sink);
   TRY(level);
+  TRY(format);
   return {};
 }
 

@@ -572,6 +572,8 @@ def options_that_callers_pass_by_habit():
             contains(call(flag), "version ")
         for flag in ("--help", "-h", "-?", "--usage", "help", "h"):
             contains(call(flag), "Commands:")
+        for flag in ("--help", "-h", "-?", "--usage"):
+            contains(call("create", flag), "Examples:")
 
 
 @case
@@ -741,22 +743,6 @@ def everything_that_the_installed_peers_have_is_answered():
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "compatibility.py")
     done = subprocess.run([script, "--corten", RUNTIME, "--check"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
     equal((done.returncode, done.stdout, done.stderr), (0, "", ""))
-
-
-@case
-def a_full_log_is_not_filled_further():
-    log = os.path.join(one_directory(), "log.json")
-    def fail():
-        done = subprocess.run([RUNTIME, "--root", ROOT, "--log", log, "--log-format", "json", "state", "nobody"], capture_output=True, text=True)
-        equal(done.returncode, 1)
-        contains(done.stderr, "container does not exist")
-    fail()
-    equal(len(open(log).read().splitlines()), 1)
-    with open(log, "a") as file:
-        file.write("x" * (1 << 20))
-    size = os.path.getsize(log)
-    fail()
-    equal(os.path.getsize(log), size)
 
 
 if __name__ == "__main__":

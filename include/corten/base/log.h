@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace corten::log {
@@ -15,6 +16,8 @@ struct Sink {
   Format format = Format::Text;
   Level threshold = Level::Warning;
   bool to_stderr = true;  // errors go to stderr as plain text as well when fd is a file
+  std::string
+      syslog_tag;  // not empty: fd is the socket of syslog(3), which wants "<PRIORITY>TAG: "
 };
 
 // Replaces the sink. Parent side; children inherit it by fork.
