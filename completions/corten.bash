@@ -160,10 +160,11 @@ _corten() {
         --console-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --manage-cgroups-mode) COMPREPLY=($(compgen -W 'soft full strict ignore' -- "$cur")); return ;;
         --empty-ns) :; return ;;
+        --network-lock) COMPREPLY=($(compgen -W 'iptables nftables skip' -- "$cur")); return ;;
         --lsm-profile) :; return ;;
         --lsm-mount-context) :; return ;;
       esac
-      words='--bundle -b --image-path --work-path --detach -d --pid-file --console-socket --tcp-established --tcp-close --ext-unix-sk --shell-job --file-locks --manage-cgroups-mode --empty-ns --lazy-pages --auto-dedup --lsm-profile --lsm-mount-context --help -h'
+      words='--bundle -b --image-path --work-path --detach -d --pid-file --console-socket --tcp-established --tcp-close --ext-unix-sk --shell-job --file-locks --manage-cgroups-mode --empty-ns --lazy-pages --auto-dedup --network-lock --lsm-profile --lsm-mount-context --help -h'
       ;;
     help) words='create start state kill delete run list exec pause resume ps update events mounts spec features checkpoint restore help' ;;
   esac

@@ -158,6 +158,7 @@ complete -c corten -n '__fish_seen_subcommand_from restore' -l manage-cgroups-mo
 complete -c corten -n '__fish_seen_subcommand_from restore' -l empty-ns -x -d 'leave out what is in this namespace'
 complete -c corten -n '__fish_seen_subcommand_from restore' -l lazy-pages -d 'move the memory later, page by page'
 complete -c corten -n '__fish_seen_subcommand_from restore' -l auto-dedup -d 'drop from the parent images what newer ones have'
+complete -c corten -n '__fish_seen_subcommand_from restore' -l network-lock -x -d 'how connections are held still meanwhile'
 complete -c corten -n '__fish_seen_subcommand_from restore' -l lsm-profile -x -d 'apparmor:NAME or selinux:LABEL'
 complete -c corten -n '__fish_seen_subcommand_from restore' -l lsm-mount-context -x -d 'SELinux context of the mounts'
 complete -c corten -n '__fish_seen_subcommand_from restore' -l help -s h -d 'show this help'

@@ -35,6 +35,8 @@ struct Command {
   Order order = Order::Anywhere;
   EntersContainer enters = EntersContainer::No;
   int failure_status = 1;
+  // With Order::BeforeArguments: how many arguments may stand before the last option.
+  std::size_t leading_positionals = 1;
 };
 
 std::span<const Command> commands();
@@ -56,6 +58,10 @@ Result<int> parse_interval(std::string_view text);
 
 // Everything at once to stdout.
 Result<> print(std::string_view text);
+
+// The JSON text in the file that an option names; "-" is the standard input. what: the option, for
+// errors.
+Result<std::string> read_input(std::string_view what, const std::string& path);
 
 // The commands, one or a few a file.
 Result<int> create_command(const Invocation& invocation);

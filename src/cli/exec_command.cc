@@ -2,8 +2,6 @@
 
 #include "command.h"
 #include <corten/base/strings.h>
-#include <corten/spec/parse.h>
-#include <corten/sys/file.h>
 
 namespace corten::cli {
 
@@ -56,8 +54,7 @@ Result<runtime::ExecOptions> exec_options(const Parsed& parsed) {
   options.id = parsed.positional.front();
   options.cgroups = parsed.values("cgroup");
   if (const auto file = parsed.value("process")) {
-    options.process_json = TRY(*file == "-" ? sys::read_all(0, spec::kMaxConfigBytes)
-                                            : sys::read_file(*file, spec::kMaxConfigBytes));
+    options.process_json = TRY(read_input("--process", *file));
   } else {
     options.args.assign(parsed.positional.begin() + 1, parsed.positional.end());
     if (options.args.empty())

@@ -33,6 +33,8 @@ std::string program_name(const char* argv0) {
 Result<runtime::Context> make_context(const Parsed& globals) {
   runtime::Context context;
   context.root = globals.has("root") ? globals.value_or("root", "") : default_root();
+  if (context.root.empty())
+    return Error(ErrorKind::InvalidArgument, "--root takes a directory, not ''");
   if (!context.root.starts_with('/')) {
     const std::string cwd = TRY(sys::getcwd());
     context.root = cwd + "/" + context.root;
@@ -109,8 +111,11 @@ class Program {
       const std::string_view text = arguments_[at];
       if (text.size() < 2 || text.front() != '-' || text == "--") break;
       const std::string_view bare = text.substr(text.starts_with("--") ? 2 : 1);
+      const bool value_follows =
+          at + 1 < arguments_.size() && is_optional_value(arguments_[at + 1]);
       const auto takes_value = [&](const Option& one) {
-        return one.takes == Takes::Value && one.name == bare;
+        return one.name == bare &&
+               (one.takes == Takes::Value || (one.takes == Takes::OptionalValue && value_follows));
       };
       const auto globals = global_options();
       at += std::any_of(globals.begin(), globals.end(), takes_value) ? 2 : 1;
@@ -123,8 +128,7 @@ class Program {
     const Parsed globals =
         TRY(parse_options(before_command(), global_options(), Order::Anywhere, 0));
     if (globals.has("version") || globals.has("V")) return show(version_text(name_));
-    const bool wants_help = globals.has("help") || globals.has("usage") || globals.has("?");
-    if (wants_help || command_at_ >= arguments_.size()) return show(program_help(name_));
+    if (globals.has("help") || command_at_ >= arguments_.size()) return show(program_help(name_));
     const std::string_view word = arguments_[command_at_];
     const auto rest = arguments_.subspan(command_at_ + 1);
     if (word == "help" || word == "h") return help(rest);
@@ -150,7 +154,8 @@ class Program {
   Result<int> dispatch(const Command& command, const Parsed& globals, std::span<char* const> rest) {
     Invocation invocation;
     invocation.program = name_;
-    invocation.options = TRY(parse_options(rest, command.options, command.order, 1));
+    invocation.options =
+        TRY(parse_options(rest, command.options, command.order, command.leading_positionals));
     // Podman asks for this help to learn whether it can be done at all.
     if (invocation.options.has("help") && command.run == checkpoint_command)
       TRY(runtime::probe_checkpoint());

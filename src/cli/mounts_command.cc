@@ -1,8 +1,6 @@
 // mounts.
 #include "command.h"
 #include <corten/base/strings.h>
-#include <corten/spec/parse.h>
-#include <corten/sys/file.h>
 
 namespace corten::cli {
 
@@ -13,8 +11,7 @@ Result<int> mounts_command(const Invocation& invocation) {
     return Error(ErrorKind::InvalidArgument,
                  "mounts takes add or remove first, not " + quote(action));
   }
-  const std::string text = TRY(words[2] == "-" ? sys::read_all(0, spec::kMaxConfigBytes)
-                                               : sys::read_file(words[2], spec::kMaxConfigBytes));
+  const std::string text = TRY(read_input("the list of mounts", words[2]));
   TRY(runtime::change_mounts(
       invocation.context,
       words[1],

@@ -58,6 +58,15 @@ const Option* find_letter(std::span<const Option> options, char letter) {
   return found == options.end() ? nullptr : &*found;
 }
 
+// The spellings of Go's strconv.ParseBool, since runc takes them, and crun's "no".
+std::optional<bool> parse_flag(std::string_view text) {
+  for (const std::string_view yes : {"true", "1", "t", "T", "TRUE", "True"})
+    if (text == yes) return true;
+  for (const std::string_view no : {"false", "0", "f", "F", "FALSE", "False", "no"})
+    if (text == no) return false;
+  return std::nullopt;
+}
+
 Error unknown_option(std::string_view text) {
   return Error(ErrorKind::InvalidArgument,
                fmt::format("unknown option {}: see --help", quote(text)));
@@ -89,8 +98,9 @@ class Parser {
   Result<> take_option(std::string_view text) {
     const std::string_view bare = text.substr(text.starts_with("--") ? 2 : 1);
     const auto equals = bare.find('=');
-    if (const Option* option = find_long(options_, bare.substr(0, equals)))
-      return take(*option, text, bare, equals);
+    std::string_view name = bare.substr(0, equals);
+    if (name == "usage" || name == "?") name = "help";  // crun's
+    if (const Option* option = find_long(options_, name)) return take(*option, text, bare, equals);
     if (text.starts_with("--")) return unknown_option(text);
     return take_letters(bare, text);
   }
@@ -101,11 +111,15 @@ class Parser {
                 std::size_t equals) {
     const bool has_value = equals != std::string_view::npos;
     if (option.takes == Takes::Nothing && has_value) {
-      const std::string_view value = bare.substr(equals + 1);
-      if (value == "true") return parsed_.add(option.name, ""), Result<>();
-      if (value == "false") return {};
-      return Error(ErrorKind::InvalidArgument, fmt::format("{} takes no value", quote(text)));
+      const auto value = parse_flag(bare.substr(equals + 1));
+      if (!value)
+        return Error(ErrorKind::InvalidArgument, fmt::format("{} takes no value", quote(text)));
+      if (*value) parsed_.add(option.name, "");
+      return {};
     }
+    if (!has_value && option.takes == Takes::OptionalValue && at_ < arguments_.size() &&
+        is_optional_value(arguments_[at_]))
+      return take_next(option, text);
     if (has_value || option.takes != Takes::Value) {
       parsed_.add(option.name, has_value ? std::string(bare.substr(equals + 1)) : std::string());
       return {};
@@ -146,6 +160,10 @@ class Parser {
 };
 
 }  // namespace
+
+bool is_optional_value(std::string_view word) {
+  return word == "auto" || word == "true" || word == "false";
+}
 
 Result<Parsed> parse_options(std::span<char* const> arguments,
                              std::span<const Option> options,

@@ -15,7 +15,7 @@ namespace corten::cli {
 enum class Takes : uint8_t {
   Nothing,        // --detach
   Value,          // --bundle DIR, --bundle=DIR
-  OptionalValue,  // --rootless, --rootless=auto
+  OptionalValue,  // --rootless, --rootless=auto, --rootless auto
 };
 
 struct Option {
@@ -55,6 +55,9 @@ enum class Order : uint8_t {
   BeforeArguments,  // up to the first positional argument but `id` (exec: the rest is a command
                     // line)
 };
+
+// Whether the word behind an option with an optional value is that value: "auto", "true", "false".
+bool is_optional_value(std::string_view word);
 
 // Parses `arguments`. "-name" is the same as "--name" when no short option is meant (engines do
 // that). id_first: with BeforeArguments, how many positional arguments may still be followed by

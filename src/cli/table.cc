@@ -35,9 +35,7 @@ constexpr Option kGlobal[] = {
     {"version", 'v', Takes::Nothing, "", "show the version"},
     {"help", 'h', Takes::Nothing, "", "show this help"},
     {"criu", 0, Takes::Value},  // of old runc
-    {"V"},                      // crun's -V, --usage and -?
-    {"usage"},
-    {"?"},
+    {"V"},                      // crun's -V
 };
 
 constexpr Option kHelp = {"help", 'h', Takes::Nothing, "", "show this help"};
@@ -184,6 +182,11 @@ constexpr Option kLazyPages = {
     "lazy-pages", 0, Takes::Nothing, "", "move the memory later, page by page"};
 constexpr Option kAutoDedup = {
     "auto-dedup", 0, Takes::Nothing, "", "drop from the parent images what newer ones have"};
+constexpr Option kNetworkLock = {"network-lock",
+                                 0,
+                                 Takes::Value,
+                                 "iptables|nftables|skip",
+                                 "how connections are held still meanwhile"};
 constexpr Option kCheckpoint[] = {
     kImagePath,
     kWorkPath,
@@ -210,11 +213,7 @@ constexpr Option kCheckpoint[] = {
      "write one NUL byte to FD when the server of --lazy-pages is ready"},
     {"page-server", 0, Takes::Value, "ADDRESS:PORT", "send the memory to a page server"},
     kAutoDedup,
-    {"network-lock",
-     0,
-     Takes::Value,
-     "iptables|nftables|skip",
-     "how connections are held still meanwhile"},
+    kNetworkLock,
     {"no-subreaper"},
     kHelp};
 constexpr Option kRestore[] = {
@@ -233,6 +232,7 @@ constexpr Option kRestore[] = {
     kEmptyNs,
     kLazyPages,
     kAutoDedup,
+    kNetworkLock,
     {"lsm-profile", 0, Takes::Value, "TYPE:NAME", "apparmor:NAME or selinux:LABEL"},
     {"lsm-mount-context", 0, Takes::Value, "CONTEXT", "SELinux context of the mounts"},
     {"parent-path", 0, Takes::Value},
@@ -334,12 +334,15 @@ constexpr Command kCommands[] = {
     {"ps",
      "ID [PS-OPTION...]",
      "list the processes of a container",
-     "corten ps web\ncorten ps --format json web",
+     "corten ps web\ncorten ps web -o pid,rss,args\ncorten ps --format json web",
      kPs,
      1,
      kAny,
      ps_command,
-     Order::BeforeArguments},
+     Order::BeforeArguments,
+     EntersContainer::No,
+     1,
+     0},
     {"update",
      "ID",
      "change resource limits",

@@ -7,7 +7,6 @@
 #include <corten/base/strings.h>
 #include <corten/spec/parse.h>
 #include <corten/spec/validate.h>
-#include <corten/sys/file.h>
 
 namespace corten::cli {
 
@@ -82,9 +81,8 @@ Result<spec::Resources> resources_from_flags(const Parsed& parsed) {
 Result<spec::Resources> read_resources(const Parsed& parsed) {
   const auto file = parsed.value("resources");
   if (!file) return resources_from_flags(parsed);
-  const std::string text = TRY(*file == "-" ? sys::read_all(0, spec::kMaxConfigBytes)
-                                            : sys::read_file(*file, spec::kMaxConfigBytes));
-  return spec::parse_resources(text);
+  const std::string text = TRY(read_input("--resources", *file));
+  return spec::load_resources(text);
 }
 
 }  // namespace

@@ -1,4 +1,6 @@
 // state and list: read-only and without a lock.
+#include <cerrno>
+
 #include "documents.h"
 #include "store.h"
 #include <corten/cgroup/manager.h>
@@ -20,7 +22,11 @@ Result<spec::State> state(const Context& context, const std::string& id) {
 Result<std::vector<ListEntry>> list(const Context& context) {
   const std::vector<std::string> ids = TRY(list_ids(context));
   std::vector<ListEntry> entries;
-  for (const auto& id : ids) entries.push_back({id, state(context, id)});
+  for (const auto& id : ids) {
+    Result<spec::State> one = state(context, id);
+    if (!one && one.error().errno_value() == ENOTDIR) continue;  // a file of somebody else
+    entries.push_back({id, std::move(one)});
+  }
   return entries;
 }
 

@@ -66,15 +66,23 @@ TEST(CliOptions, TheLastValueWinsAndAllAreKept) {
 }
 
 TEST(CliOptions, FlagsTakeTrueAndFalseOnly) {
+  for (const char* yes : {"--detach=1", "--detach=T", "--detach=TRUE"})
+    EXPECT_TRUE(parse({yes})->has("detach")) << yes;
+  for (const char* no : {"--detach=0", "--detach=F", "--detach=no"})
+    EXPECT_FALSE(parse({no})->has("detach")) << no;
   EXPECT_TRUE(parse({"--detach=true"})->has("detach"));
   EXPECT_FALSE(parse({"--detach=false"})->has("detach"));
   EXPECT_EQ(error_of({"--detach=maybe"}), "'--detach=maybe' takes no value");
   EXPECT_TRUE(parse({"-dt"})->has("detach") && parse({"-dt"})->has("tty"));
 }
 
-TEST(CliOptions, AnOptionalValueIsNeverTheNextWord) {
-  EXPECT_EQ(parse({"--rootless", "auto"})->value("rootless"), "");
-  EXPECT_EQ(parse({"--rootless", "auto"})->positional, std::vector<std::string>{"auto"});
+TEST(CliOptions, AnOptionalValueIsTheNextWordOnlyWhenItCanBeNothingElse) {
+  for (const char* value : {"auto", "true", "false"}) {
+    EXPECT_EQ(parse({"--rootless", value})->value("rootless"), value);
+    EXPECT_TRUE(parse({"--rootless", value})->positional.empty());
+  }
+  EXPECT_EQ(parse({"--rootless", "list"})->value("rootless"), "");
+  EXPECT_EQ(parse({"--rootless", "list"})->positional, std::vector<std::string>{"list"});
   EXPECT_EQ(parse({"--rootless=auto"})->value("rootless"), "auto");
 }
 
