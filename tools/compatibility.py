@@ -20,7 +20,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE = os.path.join(TOP, "docs", "compatibility.md")
 GLOBAL = "(global)"
 
-HELP = ("help", "usage")  # --usage of crun: `--help` everywhere
+HELP = ("help", "usage")  # of every command; the table has them once, among the global options
 
 # Of releases newer than the ones that are usually installed: runc 1.5 and crun 1.29. An option ends with "=" when it takes a value.
 NEWER = {
@@ -33,7 +33,7 @@ NEWER = {
         GLOBAL: "log-level=", "features": "", "mounts": "", "kill": "all regex", "delete": "regex",
         "checkpoint": "image-path= work-path= leave-running tcp-established ext-unix-sk shell-job file-locks pre-dump parent-path= manage-cgroups-mode= network-lock=",
         "restore": "bundle= image-path= work-path= detach pid-file= console-socket= tcp-established tcp-close ext-unix-sk shell-job file-locks "
-                   "manage-cgroups-mode= lsm-profile= lsm-mount-context=",
+                   "manage-cgroups-mode= network-lock= lsm-profile= lsm-mount-context=",
         "update": "l3-cache-schema= mem-bw-schema=", "run": "keep"},
 }
 # Options that corten takes without effect, and why that is right.
@@ -43,17 +43,24 @@ IGNORED = {
     "kernel-memory": "the kernel has no such limit since 5.16",
     "kernel-memory-tcp": "the kernel has no such limit on cgroup v2; Docker passes it by habit",
     "criu": "obsolete in runc as well: criu is looked for in $PATH",
-    "version": "`-V` is understood as well",
-    "parent-path": "the images know their parent",
     "no-pivot": "CRIU restores the root",
-    "no-new-keyring": "CRIU restores the keys",
+}
+# What engines pass although neither peer has it, and why corten takes it without effect.
+HABITS = {
+    ("restore", "parent-path"): "containerd's go-runc passes it when there is a parent checkpoint; the images know their parent",
+    ("restore", "no-new-keyring"): "conmon passes it to `restore` as it does to `create`; CRIU restores the keys",
+    ("exec", "no-subreaper"): "so that a caller can pass it to every command that makes processes; corten is no subreaper",
+    ("checkpoint", "no-subreaper"): "the same",
 }
 # Options that corten refuses, with the reason.
 REFUSED = {}
 # What differs although the option is there.
 NOTES = {
+    (GLOBAL, "version"): "`-v`, and crun's `-V`",
+    (GLOBAL, "help"): "`-h`, crun's `-?`, the commands `help` and `h`; behind a command they tell about that command",
+    (GLOBAL, "usage"): "the same as `--help`",
     (GLOBAL, "root"): "default /run/corten; $XDG_RUNTIME_DIR/corten for ordinary users",
-    (GLOBAL, "log"): "also `file:`, `syslog:` and `journald:`; a file above 1 MiB is not filled further",
+    (GLOBAL, "log"): "also `file:`, `syslog:` and `journald:`; above 1 MiB a file loses its oldest lines",
     (GLOBAL, "cgroup-manager"): "`disabled` as in crun",
     ("list", "format"): "an entry that cannot be read is a warning, the others are shown",
     ("ps", "format"): "the table takes the options of ps(1), as in runc",
@@ -102,13 +109,26 @@ def options_in(text):
     found = {}
     for line in text.splitlines():
         match = re.match(r"\s+(?:-\S, )*--([a-z][a-z0-9-]*)(\[?=\S+)?( value| [A-Z[|a-z]+(?=\s))?", line)
-        if match and match.group(1) not in HELP:
-            found[match.group(1)] = bool(match.group(2) or match.group(3))
         if match:
+            found[match.group(1)] = bool(match.group(2) or match.group(3))
             for other in re.findall(r"--([a-z][a-z0-9-]*) ", line.split("   ")[0]):
-                if other not in HELP:
-                    found.setdefault(other, bool(match.group(2) or match.group(3)))
+                found.setdefault(other, bool(match.group(2) or match.group(3)))
     return found
+
+
+def letters_in(text):
+    """{name: its letters} of the options that a help text shows with a short form, before or behind the long one."""
+    found = {}
+    for line in text.splitlines():
+        words = re.match(r"\s+(-.*?)(?:   |$)", line)
+        names = re.findall(r"--([a-z][a-z0-9-]*)", words.group(1)) if words else []
+        for name in names[:1]:
+            found[name] = set(re.findall(r"(?<![^ ])-([A-Za-z?])(?=[ ,=[]|$)", words.group(1)))
+    return found
+
+
+def without_help(options):
+    return {name: takes for name, takes in options.items() if name not in HELP}
 
 
 def commands_in(text):
@@ -125,8 +145,11 @@ class Peer:
         self.version = ask(program, "--version").splitlines()[0]
         text = ask(program, "--help")
         known = {GLOBAL: options_in(text)}
+        self.letters = {GLOBAL: letters_in(text)}
         for command in commands_in(text):
-            known[command] = options_in(ask(program, command, "--help"))
+            words = ask(program, command, "--help")
+            known[command] = without_help(options_in(words))
+            self.letters[command] = letters_in(words)
         self.table = {command: {option: (takes, "yes") for option, takes in options.items()} for command, options in known.items()}
         for command, words in NEWER[name].items():
             options = self.table.setdefault(command, {"": (False, "newer")} if command not in known else {})
@@ -150,10 +173,13 @@ class Corten:
         self.commands = re.findall(r"^  ([a-z]+)", block, re.MULTILINE)
         self.shown = {GLOBAL: options_in(text)}
         for command in self.commands:
-            self.shown[command] = options_in(ask(program, "help", command))
+            self.shown[command] = without_help(options_in(ask(program, "help", command)))
 
     def accepts(self, command, option, takes):
-        words = [f"--{option}=x" if takes else f"--{option}"]
+        return self.accepts_word(command, f"--{option}=x" if takes else f"--{option}")
+
+    def accepts_word(self, command, word):
+        words = [word]
         # An ID that nobody has and an option that does not exist stop the command before it does anything.
         rest = ["no-such-command"] if command == GLOBAL else ["--no-such-option"]
         said = ask(self.program, *([] if command == GLOBAL else [command]), *words, *rest)
@@ -168,7 +194,7 @@ class Corten:
             return "yes"
         if (command, option) in REFUSED:
             return REFUSED[command, option]
-        if option in self.shown[command]:
+        if option in self.shown[command] or (note and self.accepts(command, option, takes)):
             return f"yes: {note}" if note else "yes"
         if not self.accepts(command, option, takes):
             raise LookupError(f"corten refuses {command} --{option}, and no reason is given")
@@ -186,8 +212,18 @@ def rows(peers, corten):
                 options[option] = options.get(option, False) or takes
         for option in sorted(options):
             cells = [peer.has(command, option) for peer in peers]
+            for letter in {letter for peer in peers for letter in peer.letters.get(command, {}).get(option, ())}:
+                if not any(corten.accepts_word(command, word) for word in ([f"-{letter}x"] if options[option] else []) + [f"-{letter}"]):
+                    raise LookupError(f"corten does not know {command} -{letter}, the short form of --{option}")
             yield (f"`{command}`" if command != GLOBAL else "global", f"`--{option}`" if option else "", *cells,
                    corten.answer(command, option, options[option]))
+
+
+def habits(corten):
+    for (command, option), why in HABITS.items():
+        if not corten.accepts(command, option, False):
+            raise LookupError(f"corten refuses {command} --{option}")
+        yield f"- `{command} --{option}`: {why}"
 
 
 def own_rows(peers, corten):
@@ -206,6 +242,8 @@ def page(peers, corten):
         if any(cell == "" for cell in row[2:]):
             raise LookupError(f"an empty cell in {row}")
         text += "| " + " | ".join(row) + " |\n"
+    text += "\n## Accepted from engines, without effect\n\nNeither peer has these, and callers pass them all the same:\n\n"
+    text += "\n".join(habits(corten)) + "\n"
     return text + "\n## Only in corten\n\n" + "\n".join(own_rows(peers, corten)) + "\n"
 
 
