@@ -94,7 +94,8 @@ corten behaves by its own rules where the peers disagree:
 | called as `runc` or `crun` | | | `--version` answers under that name |
 
 Annotations that are understood: `run.oci.keep_original_groups`, `run.oci.hooks.stdout`, `run.oci.hooks.stderr`, `run.oci.pidfd_receiver`,
-`run.oci.seccomp.receiver`, `org.systemd.property.*`, `org.criu.config`.
+`run.oci.seccomp.receiver`, `run.oci.systemd.subgroup` (default: none, as in runc; crun's is `container`), `run.oci.delegate-cgroup`, `org.systemd.property.*`,
+`org.criu.config`.
 
 """
 

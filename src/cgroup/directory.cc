@@ -121,6 +121,11 @@ Result<sys::UniqueFd> Directory::open_for_writing(const std::string& file) const
   return sys::openat2(mount_fd, prefix(parts, parts.size()) + "/" + file, O_WRONLY, kInside);
 }
 
+Result<sys::UniqueFd> Directory::open_below(const std::string& path) const {
+  const int dir = TRY(fd());
+  return sys::openat2(dir, path, O_RDONLY | O_DIRECTORY, kInside);
+}
+
 Result<> Directory::create(Existing existing) {
   const int mount_fd = TRY(mount_point_fd());
   const auto parts = components_of(location_.path);

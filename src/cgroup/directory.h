@@ -35,6 +35,8 @@ class Directory {
 
   // The directory's descriptor, opened once. ENOENT when it is gone.
   Result<int> fd() const;
+  // A directory inside it.
+  Result<sys::UniqueFd> open_below(const std::string& path) const;
   // A control file in it, for several writes or another process.
   Result<sys::UniqueFd> open_for_writing(const std::string& file) const;
 

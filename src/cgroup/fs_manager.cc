@@ -239,10 +239,7 @@ Result<> FsManager::apply_devices(const std::vector<plan::DeviceRule>& rules) {
       .context("/linux/resources/devices");
 }
 
-Result<> FsManager::delegate(uid_t uid, gid_t gid) {
-  const Directory* directory = unified();
-  if (directory == nullptr) return {};
-  const int dir = TRY(directory->fd());
+Result<> FsManager::give(int dir, uid_t uid, gid_t gid) {
   TRY(sys::chown_fd(dir, uid, gid));
   // The kernel lists what may be given away; older ones have these three (cgroups(7)).
   const std::string list = sys::read_file("/sys/kernel/cgroup/delegate", 4096)
@@ -255,6 +252,52 @@ Result<> FsManager::delegate(uid_t uid, gid_t gid) {
   return {};
 }
 
+Result<> FsManager::delegate(uid_t uid, gid_t gid) {
+  const Directory* directory = unified();
+  if (directory == nullptr) return {};
+  // The root of the container's cgroup namespace, and what was made for it to manage.
+  const sys::UniqueFd top = TRY(directory->open_below(subgroup_.empty() ? "." : subgroup_));
+  TRY(give(top.get(), uid, gid));
+  if (delegated_.empty()) return {};
+  const sys::UniqueFd inner = TRY(directory->open_below(innermost()));
+  return give(inner.get(), uid, gid);
+}
+
+std::string FsManager::innermost() const {
+  return subgroup_.empty() || delegated_.empty() ? subgroup_ + delegated_
+                                                 : subgroup_ + "/" + delegated_;
+}
+
+Result<> FsManager::nest(const std::string& subgroup, const std::string& delegated) {
+  const Directory* directory = unified();
+  if (directory == nullptr) return {};
+  subgroup_ = subgroup;
+  delegated_ = delegated;
+  const int dir = TRY(directory->fd());
+  const std::string whole = innermost();
+  for (std::size_t end = 0; end != std::string::npos;) {
+    end = whole.find('/', end + 1);
+    const Result<> made = sys::mkdirat(dir, whole.substr(0, end), 0755);
+    if (!made && made.error().errno_value() != EEXIST) return made;
+  }
+  return {};
+}
+
+Result<> FsManager::pass_controllers() {
+  const Directory* directory = unified();
+  if (directory == nullptr || innermost().empty()) return {};
+  const std::string whole = innermost();
+  for (std::size_t end = 0; end != std::string::npos; end = whole.find('/', end + 1)) {
+    const std::string level = end == 0 ? "" : whole.substr(0, end) + "/";
+    const std::string available = TRY(directory->read(level + "cgroup.controllers"));
+    const std::string_view names = trim(available);
+    if (names.empty()) continue;
+    TRY(directory->write(level + "cgroup.subtree_control",
+                         fmt::format("+{}", fmt::join(split(names, ' '), " +"))));
+  }
+  return {};
+}
+
 Result<Entrance> FsManager::entrance() const {
   Entrance entrance;
   for (const auto& directory : directories_) {
@@ -263,7 +306,10 @@ Result<Entrance> FsManager::entrance() const {
     };
     if (directory.location().v2) {
       const int dir = TRY(directory.fd().context(name));
-      entrance.v2_dir = TRY(sys::duplicate(dir));
+      entrance.v2_dir =
+          TRY(subgroup_.empty() ? sys::duplicate(dir) : directory.open_below(subgroup_));
+      if (!delegated_.empty())
+        entrance.v2_delegated = TRY(directory.open_for_writing(innermost() + "/cgroup.procs"));
     } else {
       entrance.tasks.push_back(TRY(directory.open_for_writing("tasks").context(name)));
     }

@@ -20,6 +20,8 @@ class FsManager : public Manager {
   bool is_v2(std::string_view controller) const override;
   Result<> apply_devices(const std::vector<plan::DeviceRule>& rules) override;
   Result<> delegate(uid_t uid, gid_t gid) override;
+  Result<> nest(const std::string& subgroup, const std::string& delegated) override;
+  Result<> pass_controllers() override;
   Result<Entrance> entrance() const override;
   Result<> add(pid_t pid) override;
   Result<> freeze() override;
@@ -46,7 +48,13 @@ class FsManager : public Manager {
   Result<> kill_everything();
   Error left_over() const;
 
+  // The directory and its files of /sys/kernel/cgroup/delegate.
+  static Result<> give(int dir, uid_t uid, gid_t gid);
+  std::string innermost() const;
+
   Record record_;
+  std::string subgroup_;  // of nest()
+  std::string delegated_;
   std::vector<Directory> directories_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "builders.h"
 #include <corten/base/strings.h>
+#include <corten/plan/build.h>
 
 namespace corten::plan {
 namespace {
@@ -144,6 +145,22 @@ Result<> add_writes(const spec::Resources& resources, const HostFacts& facts, Cg
   return {};
 }
 
+// A cgroup below the container's own that an annotation asks for; "" without one.
+Result<std::string> annotated_cgroup(const Pairs& annotations,
+                                     std::string_view name,
+                                     const HostFacts& facts) {
+  const std::string value = find_annotation(annotations, name);
+  const std::string pointer = "/annotations/" + pointer_token(name);
+  if (has_dotdot(value) || has_control_characters(value))
+    return Error::spec(pointer,
+                       "expected a path below the container's cgroup, found " + quote(value));
+  const std::string path = value.empty() ? value : clean_path(value).substr(1);
+  if (path.empty()) return path;
+  if (facts.cgroup.v2.empty())
+    return unsupported(pointer, "a cgroup below the container's own needs cgroup v2");
+  return path;
+}
+
 }  // namespace
 
 Result<Cgroup> build_cgroup(const spec::Spec& spec,
@@ -162,9 +179,11 @@ Result<Cgroup> build_cgroup(const spec::Spec& spec,
   if (cgroup.driver == CgroupDriver::Systemd) {
     TRY(place_by_unit(configured, options, facts, cgroup));
     cgroup.systemd_properties = TRY(systemd_properties(spec.annotations));
+    cgroup.subgroup = TRY(annotated_cgroup(spec.annotations, kSystemdSubgroup, facts));
   } else {
     TRY(place_by_path(configured, options, facts, cgroup));
   }
+  cgroup.delegated = TRY(annotated_cgroup(spec.annotations, kDelegateCgroup, facts));
   if (linux_.resources) TRY(add_writes(*linux_.resources, facts, cgroup));
   // Without privilege no rule can be set, and none is needed: no device can be made, and those that
   // are bound into the container are reached with the user's own rights.

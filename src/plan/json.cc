@@ -140,7 +140,8 @@ void write_cgroup(JsonWriter& json, const Cgroup& cgroup) {
   write_array(json, "device_rules", cgroup.device_rules, [](JsonWriter& out, const auto& rule) {
     out.value(rule_text(rule));
   });
-  json.field("own_namespace", cgroup.own_namespace).field("delegate", cgroup.delegate).end_object();
+  json.field("own_namespace", cgroup.own_namespace).field("delegate", cgroup.delegate);
+  json.field("subgroup", cgroup.subgroup).field("delegated", cgroup.delegated).end_object();
 }
 
 std::string_view kind_name(MountKind kind) {

@@ -177,6 +177,7 @@ class Creation {
     if (!record_.notify_socket.empty()) TRY(sys::mkdirat(entry_->fd(), kNotifyDirectory, 0755));
     TRY(make_init());
     manager_->settle();
+    TRY(manager_->pass_controllers().context("the cgroups below the container's own"));
     TRY(manager_->apply(plan_.cgroup.late_writes));
     return finish();
   }
@@ -230,7 +231,10 @@ class Creation {
     if (!record_.cgroup.scope.empty()) TRY(entry_->save(record_));
     TRY(manager_->apply(plan_.cgroup.writes));
     TRY(manager_->apply_devices(plan_.cgroup.device_rules));
-    if (!plan_.cgroup.delegate || !plan_.process) return {};
+    const bool nested = !plan_.cgroup.subgroup.empty() || !plan_.cgroup.delegated.empty();
+    if (nested) TRY(manager_->nest(plan_.cgroup.subgroup, plan_.cgroup.delegated));
+    const bool given = plan_.cgroup.delegate || !plan_.cgroup.delegated.empty();
+    if (!given || !plan_.process) return {};
     return manager_
         ->delegate(host_id(plan_.namespaces.uid_map, plan_.process->uid),
                    host_id(plan_.namespaces.gid_map, plan_.process->gid))
@@ -308,6 +312,7 @@ class Creation {
                              input.start_socket.get(),
                              input.proc.get(),
                              input.entrance->v2_dir.get(),
+                             input.entrance->v2_delegated.get(),
                              input.hook_stdout,
                              input.hook_stderr};
     for (const auto& tasks : input.entrance->tasks) keep.push_back(tasks.get());

@@ -12,6 +12,7 @@
 #include "namespaces.h"
 #include "steps/steps.h"
 #include <corten/stage/stage.h>
+#include <corten/sys/file.h>
 #include <corten/sys/process.h>
 
 namespace corten::stage {
@@ -28,10 +29,14 @@ Result<bool> create_steps(CreateInput& input) {
   // container's record is complete.
   TRY(sys::prctl("PR_SET_PDEATHSIG", PR_SET_PDEATHSIG, SIGKILL));
   TRY(input.entrance->enter_self(input.enter_v2).context("entering the container's cgroups"));
+  const sys::UniqueFd delegated = std::move(input.entrance->v2_delegated);
   *input.entrance = {};
   if (input.plan->process) TRY(apply_final_affinity(*input.plan->process));
   if (input.plan->process) TRY(apply_privileged_limits(*input.plan->process, input.proc.get()));
   TRY(enter_namespaces(input.plan->namespaces, input.channel));
+  // The cgroup namespace ends at the cgroup that was left: the container sees this one below it.
+  if (delegated.valid())
+    TRY(sys::write_once(delegated.get(), "0").context("entering the delegated cgroup"));
   const pid_t pid = TRY(spawn_init().context("forking init"));
   if (pid == 0) return true;
   TRY(input.channel.send(proto::InitSpawned{pid}));

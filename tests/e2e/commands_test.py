@@ -553,6 +553,34 @@ def an_annotation_keeps_the_groups_of_the_caller():
         equal((done.returncode, done.stdout.split()), (0, ["0", "4711", "4712"]))
 
 
+@case
+def an_annotation_puts_the_container_into_a_delegated_cgroup():
+    top = hierarchies().get("")
+    def change(config):
+        config["annotations"] = {"run.oci.delegate-cgroup": "/init/inner"}
+        config["linux"]["namespaces"] = [one for one in config["linux"]["namespaces"] if one["type"] != "cgroup"] + [{"type": "cgroup"}]
+        config["process"]["args"] = ["sh", "-c", "grep ^0:: /proc/self/cgroup; exec sleep 1000"]
+    if top is None:
+        with running(change=change) as one:
+            one.fails("/annotations/run.oci.delegate-cgroup: a cgroup below the container's own needs cgroup v2")
+        return
+    with begin(running(change=change)) as one:
+        path = cgroups_of(one.state()["pid"])[""]
+        equal(path.endswith("/init/inner"), True)
+        # The namespace's root is the cgroup with the limits.
+        wait_until("it has looked", lambda: one.output() == "0::/init/inner\n")
+        own = top + path[:-len("/init/inner")]
+        for level in ("", "/init"):
+            equal(sorted(open(own + level + "/cgroup.subtree_control").read().split()), sorted(open(own + "/cgroup.controllers").read().split()))
+        equal(one.ok("exec", after=["sh", "-c", "grep ^0:: /proc/self/cgroup"]), "0::/init/inner\n")
+        equal(len(json.loads(one.ok("ps", "-f", "json"))), 1)
+        one.ok("kill", after=["KILL"])
+        wait_until("it is stopped", lambda: one.status() == "stopped")
+    for wrong in ("../x", "a/../b", "a\nb"):
+        with running(change=lambda c: c.update(annotations={"run.oci.delegate-cgroup": wrong})) as one:
+            one.fails("/annotations/run.oci.delegate-cgroup: expected a path below the container's cgroup")
+
+
 # --- what callers are used to ------------------------------------------------------------------------------------
 
 

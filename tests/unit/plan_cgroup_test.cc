@@ -158,6 +158,30 @@ TEST(Cgroup, DisabledDriverDoesNothing) {
   EXPECT_TRUE(cgroup->device_rules.empty());
 }
 
+TEST(Cgroup, AnnotationsNameCgroupsBelowTheContainersOwn) {
+  auto spec = testing::small_spec();
+  spec.annotations = {{"run.oci.systemd.subgroup", "container"},
+                      {"run.oci.delegate-cgroup", "/init//inner/"}};
+  const auto systemd = cgroup_of(spec, host_v2(), CgroupDriver::Systemd);
+  ASSERT_OK(systemd);
+  EXPECT_EQ(systemd->subgroup, "container");
+  EXPECT_EQ(systemd->delegated, "init/inner");
+  EXPECT_EQ(cgroup_of(spec, host_v2())->subgroup, "");
+  EXPECT_EQ(cgroup_of(spec, host_v2())->delegated, "init/inner");
+  EXPECT_ERROR(
+      cgroup_of(spec, host_v1()), ErrorKind::Unsupported, "/annotations/run.oci.delegate-cgroup");
+  for (const char* nothing : {"", "/"}) {
+    spec.annotations = {{"run.oci.systemd.subgroup", nothing}};
+    EXPECT_EQ(cgroup_of(spec, host_v2(), CgroupDriver::Systemd)->subgroup, "") << nothing;
+  }
+  for (const char* bad : {"..", "a/../b", "a\nb"}) {
+    spec.annotations = {{"run.oci.delegate-cgroup", bad}};
+    EXPECT_ERROR(
+        cgroup_of(spec, host_v2()), ErrorKind::InvalidSpec, "/annotations/run.oci.delegate-cgroup")
+        << bad;
+  }
+}
+
 TEST(Cgroup, OwnershipFollowsAWritableMountInANewNamespace) {
   auto spec = testing::small_spec();
   testing::add_namespace(spec, "cgroup");

@@ -47,6 +47,8 @@ struct Entrance {
   std::vector<sys::UniqueFd> tasks;
   // v2: the directory for CLONE_INTO_CGROUP; empty when the host has no cgroup2.
   sys::UniqueFd v2_dir;
+  // v2: cgroup.procs of the delegated cgroup, for when the cgroup namespace is made; mostly empty.
+  sys::UniqueFd v2_delegated;
   // v2: entered when v2_dir takes no processes (is_closed_to_processes); empty = that is an error.
   sys::UniqueFd v2_fallback;
 
@@ -71,6 +73,14 @@ class Manager {
   // processes and not frozen (LX-023). Fills existing_components of the record.
   // Errors: System or WrongState; what was made is removed again.
   virtual Result<> create() = 0;
+  // Makes cgroups below the v2 one, which entrance() then leads to: `subgroup`, where the first
+  // process is born, and `delegated` below that. Relative paths, "" for none.
+  virtual Result<> nest(const std::string& /*subgroup*/, const std::string& /*delegated*/) {
+    return {};
+  }
+  // After settle(): the first process is in the innermost of them. The kernel passes controllers on
+  // from cgroups without processes only.
+  virtual Result<> pass_controllers() { return {}; }
   // The container's first process is inside: what held the place for it may go.
   virtual void settle() {}
 

@@ -49,6 +49,8 @@ Result<Process> build_process(const spec::Process& process,
 inline constexpr std::string_view kHookStdout = "run.oci.hooks.stdout";
 inline constexpr std::string_view kHookStderr = "run.oci.hooks.stderr";
 inline constexpr std::string_view kPidfdReceiver = "run.oci.pidfd_receiver";
+inline constexpr std::string_view kSystemdSubgroup = "run.oci.systemd.subgroup";
+inline constexpr std::string_view kDelegateCgroup = "run.oci.delegate-cgroup";
 
 // The annotation's value, "" when there is none.
 std::string find_annotation(const std::vector<std::pair<std::string, std::string>>& annotations,

@@ -257,6 +257,9 @@ struct Cgroup {
   std::vector<DeviceRule> device_rules;
   bool own_namespace = false;  // a cgroup namespace is made or joined
   bool delegate = false;  // chown to the container's root user (config-linux.md "Cgroup ownership")
+  // In cgroup v2, relative to the container's cgroup, which keeps the limits; "" = none.
+  std::string subgroup;   // the processes' cgroup and the root of their cgroup namespace
+  std::string delegated;  // below the subgroup: entered when the cgroup namespace is made
 };
 
 struct NetDevice {

@@ -58,6 +58,22 @@ def a_scope_appears_and_goes():
 
 
 @case
+def annotations_name_cgroups_inside_the_scope():
+    def change(config):
+        config["annotations"] = {"run.oci.systemd.subgroup": "container", "run.oci.delegate-cgroup": "init"}
+        config["linux"]["namespaces"] = [one for one in config["linux"]["namespaces"] if one["type"] != "cgroup"] + [{"type": "cgroup"}]
+        config["process"]["args"] = ["sh", "-c", "cat /proc/self/cgroup; exec sleep 1000"]
+    with Container(change=change) as one:
+        one.created()
+        equal(cgroup_of(one), f"/system.slice/{unit_of(one)}/container/init")
+        one.ok("start")
+        wait_until("it has looked", lambda: one.output() == "0::/init\n")
+        equal(one.ok("exec", after=["cat", "/proc/self/cgroup"]), "0::/init\n")
+        one.ok("delete", "--force")
+        equal(exists(unit_of(one)), False)
+
+
+@case
 def slice_prefix_and_name():
     for path, unit, place in ((":p:{}", "p-{}.scope", "/system.slice"), ("user.slice:p:{}", "p-{}.scope", "/user.slice"),
                               ("-:p:{}", "p-{}.scope", ""), ("corten-test.slice::{}", "{}.scope", "/corten.slice/corten-test.slice")):
