@@ -312,7 +312,7 @@ std::string user(const std::string& uid) {
 #define UID_ERROR(found) \
   "config.json line 3: /process/user/uid: expected an integer from 0 to 4294967294, found " found
 
-// security.md C07: what has become uid 0 or another user elsewhere.
+// What has become uid 0 or another user elsewhere.
 INSTANTIATE_TEST_SUITE_P(
     Uid,
     BadConfig,
