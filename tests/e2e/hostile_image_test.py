@@ -361,6 +361,26 @@ def readonly_paths_reach_the_mounts_below():
 
 
 @case
+def nothing_but_procfs_is_mounted_on_proc():
+    for kind in ("tmpfs", "cgroup", "sysfs"):
+        def change(config):
+            config["mounts"] = [m for m in config["mounts"] if m["destination"] != "/proc"]
+            config["mounts"].insert(0, {"destination": "/proc", "type": kind, "source": kind})
+        with Container("true", change=change) as one:
+            one.fails("'/proc' can only be a mount of type proc")
+
+
+@case
+def links_into_proc_are_no_mount_points():
+    rootfs = small_image()
+    os.symlink("/proc/self/attr", rootfs + "/link")
+    for mount in ({"type": "tmpfs", "source": "t"}, {"type": "bind", "source": WORK, "options": ["bind"]}, {"type": "cgroup", "source": "cgroup"}):
+        with Container("true", change=both(root_of(rootfs), lambda c: c["mounts"].append({"destination": "/link", **mount}))) as one:
+            one.fails("/link")
+            contains(one.errors(), "nothing may be mounted there")
+
+
+@case
 def the_files_of_proc_that_engines_replace():
     path = one_directory() + "/file"
     with open(path, "w", encoding="utf-8") as file:

@@ -79,6 +79,7 @@ Result<> mount_unified(const InitContext& init,
   const sys::UniqueFd target = TRY(rootpath::open_or_create(
       init.root.get(), mount.destination, rootpath::TargetKind::Directory));
   const sys::UniqueFd view = TRY(make_view(init, location, attributes));
+  TRY(check_proc_target(mount, target.get(), view.get()));
   return sys::move_mount(view.get(), target.get());
 }
 
@@ -91,6 +92,7 @@ Result<> mount_v1(const InitContext& init, const plan::Mount& mount, uint64_t at
   TRY(sys::fsconfig_string(fs.get(), "mode", "755"));
   TRY(sys::fsconfig_create(fs.get()));
   const sys::UniqueFd top = TRY(sys::fsmount(fs.get(), attributes & ~uint64_t{MOUNT_ATTR_RDONLY}));
+  TRY(check_proc_target(mount, target.get(), top.get()));
   TRY(sys::move_mount(top.get(), target.get()));
   for (const auto& location : init.input.cgroup_locations) {
     const std::string name = directory_name(location);

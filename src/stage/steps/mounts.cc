@@ -1,5 +1,5 @@
 // `mounts`: every mount is built as a detached object, gets its attributes while nobody can see it,
-// and is attached by descriptor onto a target that was resolved inside the rootfs (R2).
+// and is attached by descriptor onto a target that was resolved inside the rootfs.
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
@@ -70,30 +70,6 @@ Result<sys::UniqueFd> open_target(const InitContext& init,
     if (code != ENOENT) return plain;
   }
   return rootpath::open_or_create(root, mount.destination, kind);
-}
-
-// Mounts on top of procfs are refused, but for the root itself and the files that engines replace.
-Result<> check_proc_target(const plan::Mount& mount, int target_fd, int mount_fd) {
-  if (mount.destination == "/proc" && mount.kind == plan::MountKind::Bind) {
-    const struct stat source = TRY(sys::fstat(mount_fd));
-    const bool is_proc = TRY(on_procfs(mount_fd));
-    if (!is_proc || source.st_ino != kProcRootInode) {
-      return refuse(mount, "can only be a mount of type proc or a bind of a whole procfs");
-    }
-    return {};
-  }
-  const bool on_proc = TRY(on_procfs(target_fd));
-  if (!on_proc) return {};
-  const struct stat target = TRY(sys::fstat(target_fd));
-  if (target.st_ino == kProcRootInode &&
-      (mount.type == "proc" || mount.kind == plan::MountKind::Bind)) {
-    const bool is_proc = TRY(on_procfs(mount_fd));
-    if (is_proc) return {};
-  }
-  const auto* found =
-      std::find(kReplaceableProcFiles.begin(), kReplaceableProcFiles.end(), mount.destination);
-  if (found != kReplaceableProcFiles.end()) return {};
-  return refuse(mount, "is inside /proc: nothing may be mounted there");
 }
 
 Result<> apply_attributes(const plan::Mount& mount, int mount_fd) {
@@ -303,6 +279,29 @@ Result<> mount_all(InitContext& init) {
     TRY(mount_at(init, position));
   return {};
 }
+Result<> check_proc_target(const plan::Mount& mount, int target_fd, int mount_fd) {
+  if (mount.destination == "/proc") {
+    const struct stat source = TRY(sys::fstat(mount_fd));
+    const bool is_proc = TRY(on_procfs(mount_fd));
+    if (!is_proc || source.st_ino != kProcRootInode) {
+      return refuse(mount, "can only be a mount of type proc or a bind of a whole procfs");
+    }
+    return {};
+  }
+  const bool on_proc = TRY(on_procfs(target_fd));
+  if (!on_proc) return {};
+  const struct stat target = TRY(sys::fstat(target_fd));
+  if (target.st_ino == kProcRootInode &&
+      (mount.type == "proc" || mount.kind == plan::MountKind::Bind)) {
+    const bool is_proc = TRY(on_procfs(mount_fd));
+    if (is_proc) return {};
+  }
+  const auto* found =
+      std::find(kReplaceableProcFiles.begin(), kReplaceableProcFiles.end(), mount.destination);
+  if (found != kReplaceableProcFiles.end()) return {};
+  return refuse(mount, "is inside /proc: nothing may be mounted there");
+}
+
 
 Result<> make_mounts_readonly(InitContext& init) {
   for (const auto& mount : init.readonly_at_last)

@@ -20,6 +20,10 @@ Result<> prepare_rootfs(InitContext& init);
 Result<> mount_all(InitContext& init);
 // The entry of `mounts` at the position. Errors name it by its JSON pointer.
 Result<> mount_at(InitContext& init, std::size_t position);
+// /proc is a whole procfs or no mount at all, and nothing is mounted inside it but the files that
+// engines replace: what reads it must not be told an image's stories (CVE-2019-16884).
+// target_fd: the mount point; mount_fd: what is to be attached there.
+Result<> check_proc_target(const plan::Mount& mount, int target_fd, int mount_fd);
 // The container's view of its cgroups, for one mount of type "cgroup"; called by mount_all.
 Result<> mount_cgroups(InitContext& init, const plan::Mount& mount);
 // The read-only tmpfs mounts among them become read-only, once nothing has to be made in them any
@@ -69,7 +73,7 @@ Result<sys::UniqueFd> allocate_exec_terminal(const plan::Process& process,
 // the check that args[0] can be found, because engines expect these errors from create.
 Result<> prepare_program(const plan::Process& process, const std::string& id);
 
-// The one road from a privileged process to the user's program (R18), taken by init and exec alike.
+// The one road from a privileged process to the user's program, taken by init and exec alike.
 struct Confinement {
   const plan::Process* process = nullptr;
   LabelFiles labels{};
