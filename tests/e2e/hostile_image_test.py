@@ -243,6 +243,25 @@ def the_rootfs_is_exchanged_for_another():
         equal(raced > 0, True)
 
 
+@case
+def a_bind_source_is_the_object_that_was_opened():
+    folder = one_directory()
+    for name in ("wanted", "other"):
+        os.mkdir(f"{folder}/{name}")
+        with open(f"{folder}/{name}/mark", "w", encoding="utf-8") as mark:
+            mark.write(name)
+    handle = os.open(folder + "/wanted", os.O_PATH)
+    try:
+        os.rename(folder + "/wanted", folder + "/moved")
+        os.symlink(folder + "/other", folder + "/wanted")
+        source = f"/proc/{os.getpid()}/fd/{handle}"
+        with Container("cat", "/tmp/mark", change=lambda c: c["mounts"].append({"destination": "/tmp", "type": "bind", "source": source, "options": ["bind"]})) as one:
+            done = one.run()
+            equal((done.stdout, done.stderr), ("wanted", ""))
+    finally:
+        os.close(handle)
+
+
 # --- devices and terminals of the image -------------------------------------------------------------------------------
 
 

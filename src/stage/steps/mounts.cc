@@ -150,11 +150,13 @@ Result<sys::UniqueFd> clone_source(const InitContext& init,
   if (!mount.idmap && !init.input.sources_from_parent) {
     Result<sys::UniqueFd> tree = sys::open_tree(AT_FDCWD, mount.source, flags);
     if (tree) return tree;
-    if (!init.new_user_namespace() || tree.error().errno_value() != EACCES)
+    const int code = tree.error().errno_value();
+    if (code != EINVAL && (code != EACCES || !init.new_user_namespace()))
       return sys::explain_path(std::move(tree).error(), mount.source);
   }
   // Only the parent has the privilege for an id map, or the right to walk to the source, or it is
-  // the only one that still sees it.
+  // the only one that still sees it: EINVAL is said of an object of the caller's mount namespace,
+  // which /proc/PID/fd/N names.
   TRY(init.input.channel.send(proto::MountFdRequest{static_cast<uint32_t>(position)}));
   return init.input.channel.expect<proto::MountFd>();
 }
