@@ -27,6 +27,12 @@ struct LabelSet {
   }
 };
 
+// The mount of a procfs or sysfs, and where it was put.
+struct PseudoMount {
+  std::string destination;
+  sys::UniqueFd fd;
+};
+
 struct InitContext {
   CreateInput& input;
   const plan::Plan& plan;
@@ -34,6 +40,7 @@ struct InitContext {
   sys::UniqueFd null_cover;  // detached clone of the host's /dev/null, for masked files
   std::vector<sys::UniqueFd> readonly_at_last;  // tmpfs mounts that have to be written to first
   LabelSet labels;                              // opened before the host's /proc is gone
+  std::vector<PseudoMount> pseudo_mounts;       // what masks below them are looked up in
 
   bool new_user_namespace() const { return plan.namespaces.own(CLONE_NEWUSER); }
 };

@@ -84,6 +84,7 @@ Result<> build_container(InitContext& init) {
   TRY(protect_paths(init));
   TRY(make_root_readonly(init));
   init.root.reset();
+  init.pseudo_mounts.clear();
   if (init.plan.process) TRY(prepare_program(*init.plan.process, init.plan.id));
   return {};
 }
@@ -147,7 +148,7 @@ Error become_program(InitContext& init, const proto::Channel& client) {
 }  // namespace
 
 void init_main(CreateInput& input) noexcept {
-  InitContext init{input, *input.plan, {}, {}, {}, {}};
+  InitContext init{input, *input.plan, {}, {}, {}, {}, {}};
   Result<> built = build_container(init);
   if (built) {
     listen_to_signals();

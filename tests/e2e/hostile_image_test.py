@@ -216,6 +216,16 @@ def the_working_directory_is_exchanged_for_a_link():
 
 
 @case
+def proc_is_exchanged_for_a_link():
+    # Whoever shares the rootfs can rename what is mounted on. The program may miss its /proc, but it is masked under any name.
+    hidden = """for p in /proc /proc.link; do
+  grep -q Linux $p/version 2>/dev/null && echo unmasked
+  (echo 1 > $p/sys/net/ipv4/ip_forward) 2>/dev/null && echo writable; done
+echo end"""
+    race("proc", lambda c: c["linux"].update(sysctl={"net.ipv4.ip_forward": "1"}, maskedPaths=["/proc/version"], readonlyPaths=["/proc/sys"]), program=hidden)
+
+
+@case
 def masked_and_readonly_paths_are_exchanged_for_links():
     race("hidden", lambda c: c["linux"].update(maskedPaths=["/hidden/masked", "/hidden"], readonlyPaths=["/hidden/readonly"]))
 

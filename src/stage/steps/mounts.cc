@@ -41,8 +41,9 @@ constexpr std::array<std::string_view, 11> kReplaceableProcFiles = {
     "/proc/sys/kernel/ns_last_pid",
     "/proc/sys/crypto/fips_enabled"};
 
-bool is_pseudo_root(std::string_view destination) {
-  return destination == "/proc" || destination == "/sys";
+bool is_pseudo(const plan::Mount& mount) {
+  return mount.destination == "/proc" || mount.destination == "/sys" || mount.type == "proc" ||
+         mount.type == "sysfs";
 }
 
 Result<bool> on_procfs(int fd) {
@@ -59,7 +60,7 @@ Result<sys::UniqueFd> open_target(const InitContext& init,
                                   const plan::Mount& mount,
                                   rootpath::TargetKind kind) {
   const int root = init.root.get();
-  if (is_pseudo_root(mount.destination) || mount.type == "proc" || mount.type == "sysfs") {
+  if (is_pseudo(mount)) {
     // An image could make /proc a symlink to a directory full of its own files.
     Result<sys::UniqueFd> plain =
         rootpath::open_no_symlinks(root, mount.destination, O_PATH | O_DIRECTORY);
@@ -99,6 +100,11 @@ Result<> attach(const plan::Mount& mount, int mount_fd, int target_fd) {
   TRY(check_proc_target(mount, target_fd, mount_fd));
   TRY(sys::move_mount(mount_fd, target_fd));
   return apply_propagation(mount, mount_fd);
+}
+
+// For the masks: steps/paths.cc.
+void keep_pseudo(InitContext& init, const plan::Mount& mount, sys::UniqueFd attached) {
+  if (is_pseudo(mount)) init.pseudo_mounts.push_back({mount.destination, std::move(attached)});
 }
 
 Result<> configure(int fs_fd, const plan::Mount& mount) {
@@ -162,7 +168,7 @@ Result<sys::UniqueFd> clone_source(const InitContext& init,
 }
 
 Result<> mount_bind(InitContext& init, const plan::Mount& mount, std::size_t position) {
-  const sys::UniqueFd tree = TRY(clone_source(init, mount, position));
+  sys::UniqueFd tree = TRY(clone_source(init, mount, position));
   const struct stat source = TRY(sys::fstat(tree.get()));
   const auto kind =
       S_ISDIR(source.st_mode) ? rootpath::TargetKind::Directory : rootpath::TargetKind::File;
@@ -178,7 +184,9 @@ Result<> mount_bind(InitContext& init, const plan::Mount& mount, std::size_t pos
         .with_errno(ENOTDIR);
   }
   TRY(apply_attributes(mount, tree.get()));
-  return attach(mount, tree.get(), target.get());
+  TRY(attach(mount, tree.get(), target.get()));
+  keep_pseudo(init, mount, std::move(tree));
+  return {};
 }
 
 // What the mount point holds becomes the content of the new tmpfs.
@@ -224,7 +232,11 @@ Result<> mount_filesystem(InitContext& init, const plan::Mount& configured, std:
   if (!mount.idmap) mount.attributes = {};
   TRY(apply_attributes(mount, made.get()));
   TRY(attach(mount, made.get(), target.get()));
-  if (late_readonly) init.readonly_at_last.push_back(std::move(made));
+  if (late_readonly) {
+    init.readonly_at_last.push_back(std::move(made));
+  } else {
+    keep_pseudo(init, mount, std::move(made));
+  }
   return {};
 }
 
@@ -266,21 +278,6 @@ std::string describe(const plan::Mount& mount) {
 
 }  // namespace
 
-Result<> mount_at(InitContext& init, std::size_t position) {
-  const plan::Mount& mount = init.plan.mounts[position];
-  Result<> done = mount_one(init, mount, position);
-  if (done) return done;
-  return std::move(done)
-      .error()
-      .with_context(describe(mount))
-      .with_pointer(fmt::format("/mounts/{}", mount.index));
-}
-
-Result<> mount_all(InitContext& init) {
-  for (std::size_t position = 0; position < init.plan.mounts.size(); ++position)
-    TRY(mount_at(init, position));
-  return {};
-}
 Result<> check_proc_target(const plan::Mount& mount, int target_fd, int mount_fd) {
   if (mount.destination == "/proc") {
     const struct stat source = TRY(sys::fstat(mount_fd));
@@ -304,6 +301,21 @@ Result<> check_proc_target(const plan::Mount& mount, int target_fd, int mount_fd
   return refuse(mount, "is inside /proc: nothing may be mounted there");
 }
 
+Result<> mount_at(InitContext& init, std::size_t position) {
+  const plan::Mount& mount = init.plan.mounts[position];
+  Result<> done = mount_one(init, mount, position);
+  if (done) return done;
+  return std::move(done)
+      .error()
+      .with_context(describe(mount))
+      .with_pointer(fmt::format("/mounts/{}", mount.index));
+}
+
+Result<> mount_all(InitContext& init) {
+  for (std::size_t position = 0; position < init.plan.mounts.size(); ++position)
+    TRY(mount_at(init, position));
+  return {};
+}
 
 Result<> make_mounts_readonly(InitContext& init) {
   for (const auto& mount : init.readonly_at_last)
