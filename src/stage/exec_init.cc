@@ -38,6 +38,8 @@ Result<bool> join_steps(ExecInput& input) {
     TRY(sys::setresgid(0));
     TRY(sys::setresuid(0));
   }
+  // The next process is born where the container can see it, and its root may have CAP_SYS_PTRACE.
+  if (!needs_label_files(*input.process)) input.proc.reset();
   const pid_t pid =
       TRY(sys::clone3({.flags = CLONE_PARENT, .exit_signal = 0}).context("forking the process"));
   if (pid == 0) return true;
@@ -46,13 +48,16 @@ Result<bool> join_steps(ExecInput& input) {
 }
 
 Result<> prepare(ExecInput& input, LabelSet& labels, sys::UniqueFd& terminal) {
+  // Before anything else: the attributes are those of the process that opens them, and no directory
+  // of the host may stay open in here while this one waits.
+  Result<LabelSet> opened = open_labels(*input.process, input.proc.get());
+  input.proc.reset();
+  input.init_pidfd.reset();
   TRY(sys::prctl("PR_SET_PDEATHSIG", PR_SET_PDEATHSIG, SIGKILL));
   TRY(input.channel
           .expect<proto::Proceed>());  // stage1 spoke last; the parent knows this process now
+  labels = TRY(std::move(opened));
   TRY(sys::setsid());
-  labels = TRY(open_labels(*input.process, input.proc.get()));
-  input.proc.reset();
-  input.init_pidfd.reset();
   if (input.process->terminal)
     terminal = TRY(allocate_exec_terminal(*input.process, input.channel));
   TRY(prepare_program(*input.process, input.id));

@@ -96,6 +96,20 @@ def hooks_have_stdio_and_nothing_else():
         os.close(handle)
 
 
+@case
+def exec_brings_no_directory_of_the_host():
+    # With CAP_SYS_PTRACE, and without a user namespace, the container may look into whatever it can see.
+    spy = """while :; do for p in /proc/[0-9]*; do [ $p = /proc/1 ] || [ $p = /proc/$$ ] || { echo seen
+  for f in $p/fd/*; do test -d $f && ! test $f -ef / && l=$(readlink $f) && echo "found $l"; done; } 2>/dev/null; done; done"""
+    with running(script=spy, change=capabilities("CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH")) as one:
+        for _ in range(60):
+            equal(one.call("exec", after=["/bin/true"]).returncode, 0)
+        one.ok("kill", after=["KILL"])
+        wait_until("it is stopped", lambda: one.status() == "stopped")
+        seen = set(one.output().splitlines())
+        equal(seen, {"seen"})
+
+
 # --- the binary -------------------------------------------------------------------------------------------------------
 
 

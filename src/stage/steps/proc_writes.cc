@@ -57,6 +57,10 @@ Result<> apply_sysctls(InitContext& init) {
   return {};
 }
 
+bool needs_label_files(const plan::Process& process) {
+  return !process.apparmor_profile.empty() || !process.selinux_label.empty();
+}
+
 Result<LabelSet> open_labels(const plan::Process& process, int proc_fd) {
   LabelSet labels;
   if (!process.apparmor_profile.empty()) {

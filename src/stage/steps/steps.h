@@ -56,6 +56,7 @@ Result<> make_root_readonly(InitContext& init);
 // hard rlimits and writes oom_score_adj.
 Result<> apply_privileged_limits(const plan::Process& process, int proc_fd);
 
+bool needs_label_files(const plan::Process& process);
 // The /proc/self/attr files that the labels are written to, opened while the host's /proc is at
 // hand. proc_fd: verified procfs root.
 Result<LabelSet> open_labels(const plan::Process& process, int proc_fd);
