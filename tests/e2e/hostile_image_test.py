@@ -423,6 +423,24 @@ def the_files_of_proc_that_engines_replace():
 
 
 @case
+def reading_the_image_s_users_takes_nothing_from_the_kernel():
+    unread = lambda: ctypes.CDLL(None).klogctl(9, None, 0)
+    with open("/dev/kmsg", "w", encoding="utf-8") as log:
+        log.write("a line that must stay\n")
+    if unread() <= 0:
+        raise Skip("somebody reads the kernel's messages, or nobody may")
+    rootfs = small_image()
+    os.symlink("/proc/kmsg", rootfs + "/etc/passwd")
+    def change(config):
+        config["process"]["env"] = ["PATH=/bin"]
+        config["linux"]["maskedPaths"] = []
+    with Container("sh", "-c", "echo $HOME", change=both(root_of(rootfs), change)) as one:
+        before = unread()
+        done = one.run()
+        equal((done.returncode, done.stdout, unread() >= before), (0, "/\n", True))
+
+
+@case
 def odd_users_of_the_image_neither_hang_nor_grow_the_runtime():
     for kind in ("socket", "absolute", "magic", "null", "loop", "closed"):
         with Canary() as canary:

@@ -33,7 +33,8 @@ std::optional<std::string_view> find_variable(const std::vector<std::string>& en
 }
 
 // The image's file may be a fifo, a device or endless: it is read only when it is a regular file of
-// reasonable size (CVE-2024-9676).
+// reasonable size (CVE-2024-9676). One without a size is empty, or a link to a file of procfs and
+// its kin, where reading can change the host: it takes the kernel's messages out of /proc/kmsg.
 Result<std::string> read_passwd() {
   const sys::UniqueFd root = TRY(sys::open("/", O_PATH | O_DIRECTORY));
   const sys::UniqueFd fd = TRY(sys::openat2(root.get(),
@@ -43,6 +44,7 @@ Result<std::string> read_passwd() {
   const struct stat status = TRY(sys::fstat(fd.get()));
   if (!S_ISREG(status.st_mode))
     return Error(ErrorKind::System, "/etc/passwd is not a regular file");
+  if (status.st_size == 0) return std::string();
   return sys::read_all(fd.get(), kMaxPasswdBytes);
 }
 
