@@ -500,6 +500,20 @@ def a_copied_up_directory_holds_links_as_links():
             lacks(done.stdout, "untouched")
 
 
+@case
+def a_tree_without_an_end_is_not_copied():
+    rootfs = small_image()
+    os.mkdir(rootfs + "/deep")
+    subprocess.run(["python3", "-c", "import os\nfor _ in range(3000):\n os.mkdir('d'); os.chdir('d')"], cwd=rootfs + "/deep", check=True)
+    with Container("true", change=both(root_of(rootfs), lambda c: c["mounts"].append(
+            {"destination": "/deep", "type": "tmpfs", "source": "t", "options": ["tmpcopyup"]}))) as one:
+        done = subprocess.run(["prlimit", "--nofile=20000:20000", *CALL, "run", "--bundle", one.bundle, one.id], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=30, check=False)
+        equal(done.returncode, 1)
+        contains(done.stderr, "copying the content up")
+    subprocess.run(["rm", "-rf", rootfs], check=True)
+
+
 # --- what the image keeps ---------------------------------------------------------------------------------------------
 
 
