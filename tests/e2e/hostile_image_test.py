@@ -320,6 +320,26 @@ def a_console_in_the_image_is_not_followed():
                     contains(one.errors(), "/dev/console")
 
 
+@case
+def a_terminal_comes_from_a_devpts_only():
+    for kind in ("absent", "file", "absolute", "fifo", "null", "host"):
+        with Canary() as canary:
+            rootfs, prepared = small_image(), one_directory()
+            if kind == "host":
+                os.symlink("/dev/ptmx", prepared + "/ptmx")
+            else:
+                put(prepared, "ptmx", kind, canary.path + "/ptmx")
+            os.symlink(canary.path + "/null", prepared + "/0")
+            def change(config):
+                config["mounts"] = [m for m in config["mounts"] if m["destination"] != "/dev/pts"]
+                config["mounts"].append({"destination": "/dev/pts", "type": "bind", "source": prepared, "options": ["bind"]})
+                config["process"]["terminal"] = True
+            with Container("true", change=both(root_of(rootfs), change)) as one:
+                equal((kind, with_terminal(one, one.bundle + "/console.sock")), (kind, None))
+                contains(one.errors(), "ptmx")
+                one.gone()
+
+
 # --- masks ------------------------------------------------------------------------------------------------------------
 
 

@@ -35,7 +35,11 @@ Result<> verify_ptmx(int fd) {
 Result<sys::UniqueFd> open_master(int root_fd) {
   const sys::UniqueFd handle = TRY(rootpath::open(root_fd, "/dev/pts/ptmx", O_PATH | O_NOFOLLOW));
   TRY(verify_ptmx(handle.get()));
-  return rootpath::open(root_fd, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW);
+  sys::UniqueFd master =
+      TRY(rootpath::open(root_fd, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW));
+  // A running container could have exchanged it in between.
+  TRY(verify_ptmx(master.get()));
+  return master;
 }
 
 struct Pty {
