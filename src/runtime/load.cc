@@ -1,10 +1,16 @@
 #include "load.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
+
+#include <fmt/format.h>
 
 #include "notify.h"
 #include <corten/base/strings.h>
@@ -53,6 +59,48 @@ Result<std::string> read_config(const std::string& path) {
   return std::move(text).error().with_context("reading the configuration");
 }
 
+struct NamespaceFile {
+  int flag;
+  std::string_view type;
+  const char* own;  // the runtime's
+};
+constexpr std::array<NamespaceFile, 4> kNamespacesOfSysctls = {
+    {{CLONE_NEWNET, "network", "/proc/self/ns/net"},
+     {CLONE_NEWIPC, "ipc", "/proc/self/ns/ipc"},
+     {CLONE_NEWUTS, "uts", "/proc/self/ns/uts"},
+     {CLONE_NEWUSER, "user", "/proc/self/ns/user"}}};
+
+Result<bool> is_same_file(const std::string& one, const std::string& other) {
+  const struct stat first = TRY(sys::fstatat(sys::kCwd, one, 0));
+  const struct stat second = TRY(sys::fstatat(sys::kCwd, other, 0));
+  return first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+// The path of a namespace to be joined may name the one that the runtime is in: a kernel parameter
+// of that one is the host's.
+Result<> refuse_sysctls_of_the_host(const plan::Plan& plan) {
+  for (const auto& [key, value] : plan.sysctls) {
+    const auto type = spec::sysctl_namespace(key);
+    for (const auto& join : plan.namespaces.join) {
+      const auto* file = std::find_if(
+          kNamespacesOfSysctls.begin(), kNamespacesOfSysctls.end(), [&](const NamespaceFile& one) {
+            return one.flag == join.flag && one.type == type;
+          });
+      if (file == kNamespacesOfSysctls.end()) continue;
+      const Result<bool> same = is_same_file(join.path, file->own);
+      // One that cannot be looked at cannot be joined either, and that error says more.
+      if (!same || !*same) continue;
+      return Error(ErrorKind::InvalidSpec,
+                   fmt::format("/linux/sysctl: {} would change the host: the {} namespace {} is "
+                               "the runtime's own",
+                               quote(key),
+                               type,
+                               quote(join.path)));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Loaded> load_plan(const Context& context, const CreateOptions& options) {
@@ -73,6 +121,9 @@ Result<Loaded> load_plan(const Context& context, const CreateOptions& options) {
   Result<plan::Plan> plan = plan::build(spec, build, loaded.facts);
   if (!plan) return spec::locate(std::move(plan).error(), loaded.config_text, loaded.config_path);
   loaded.plan = *std::move(plan);
+  const Result<> private_sysctls = refuse_sysctls_of_the_host(loaded.plan);
+  if (!private_sysctls)
+    return spec::locate(private_sysctls.error(), loaded.config_text, loaded.config_path);
   pass_listen_fds(loaded.plan, listen_fds());
   loaded.notify_socket = notify_socket_from_environment();
   if (!loaded.notify_socket.empty())

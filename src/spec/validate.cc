@@ -1,4 +1,6 @@
 // The entry points of the rules, and rules about texts that other layers use too.
+#include <algorithm>
+
 #include "rules.h"
 #include <corten/base/strings.h>
 #include <corten/spec/validate.h>
@@ -87,6 +89,21 @@ Result<std::string> sysctl_path(std::string_view name) {
                  "expected a name like net.ipv4.ip_forward, found " + quote(name));
   }
   return path;
+}
+
+// From the kernel's registrations: ipc/ipc_sysctl.c, ipc/mq_sysctl.c, kernel/utsname_sysctl.c,
+// kernel/ucount.c, net/sysctl_net.c.
+std::string_view sysctl_namespace(std::string_view path) {
+  constexpr std::string_view kIpcNames[] = {
+      "kernel/sem", "kernel/sem_next_id", "kernel/auto_msgmni"};
+  if (path.starts_with("net/")) return "network";
+  if (path.starts_with("fs/mqueue/")) return "ipc";
+  if (path.starts_with("kernel/msg") || path.starts_with("kernel/shm")) return "ipc";
+  if (std::find(std::begin(kIpcNames), std::end(kIpcNames), path) != std::end(kIpcNames))
+    return "ipc";
+  if (path == "kernel/domainname") return "uts";
+  if (path.starts_with("user/")) return "user";
+  return {};
 }
 
 Result<std::vector<uint32_t>> parse_id_list(std::string_view text) {

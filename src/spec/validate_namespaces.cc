@@ -182,22 +182,6 @@ void net_device_targets_unique(const Spec& spec, const Report& report) {
   }
 }
 
-// Which namespace a kernel parameter belongs to; "" when it is not namespaced and would change the
-// host. From the kernel's registrations: ipc/ipc_sysctl.c, ipc/mq_sysctl.c,
-// kernel/utsname_sysctl.c, kernel/ucount.c, net/sysctl_net.c.
-std::string_view sysctl_namespace(std::string_view path) {
-  constexpr std::string_view kIpcNames[] = {
-      "kernel/sem", "kernel/sem_next_id", "kernel/auto_msgmni"};
-  if (path.starts_with("net/")) return "network";
-  if (path.starts_with("fs/mqueue/")) return "ipc";
-  if (path.starts_with("kernel/msg") || path.starts_with("kernel/shm")) return "ipc";
-  if (std::find(std::begin(kIpcNames), std::end(kIpcNames), path) != std::end(kIpcNames))
-    return "ipc";
-  if (path == "kernel/domainname") return "uts";
-  if (path.starts_with("user/")) return "user";
-  return {};
-}
-
 void sysctls(const Spec& spec, const Report& report) {
   const Path list = report.at / "sysctl";
   for (const auto& [name, value] : spec.linux_->sysctl) {

@@ -370,6 +370,23 @@ def exec_stays_in_the_container_s_cgroup_when_init_has_left_it():
 
 
 @case
+def kernel_parameters_of_a_joined_namespace_are_not_the_host_s():
+    for kind, parameter in (("network", "net.ipv4.ip_forward"), ("ipc", "kernel.shmmax"), ("uts", "kernel.domainname")):
+        path = "/proc/sys/" + parameter.replace(".", "/")
+        before = open(path, encoding="utf-8").read()
+        for own in (f"/proc/self/ns/{kind[:3]}", f"/proc/{os.getpid()}/ns/{kind[:3]}"):
+            def change(config):
+                config["linux"]["namespaces"] = [n for n in config["linux"]["namespaces"] if n["type"] != kind]
+                config["linux"]["namespaces"].append({"type": kind, "path": own})
+                if kind == "uts":
+                    del config["hostname"]
+                config["linux"]["sysctl"] = {parameter: before.strip()}
+            with Container("true", change=change) as one:
+                one.fails("would change the host")
+        equal(open(path, encoding="utf-8").read(), before)
+
+
+@case
 def another_user_s_user_namespace_is_not_joined():
     folder = one_directory()
     os.chmod(folder, 0o755)

@@ -46,6 +46,10 @@ Error locate(Error error, std::string_view json, std::string_view document);
 // characters.
 Result<std::string> sysctl_path(std::string_view name);
 
+// The namespace that a path of sysctl_path() belongs to, as in /linux/namespaces: "network", "ipc",
+// "uts", "user". "" when it is not namespaced and would change the host.
+std::string_view sysctl_namespace(std::string_view path);
+
 // A list of CPUs or memory nodes: "0-3,7". "" is the empty list.
 // Errors: InvalidSpec, quoting the text, for anything else, numbers above 65535 and reversed
 // ranges.
