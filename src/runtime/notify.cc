@@ -24,9 +24,23 @@ namespace {
 constexpr const char* kInside = "/run/notify";
 constexpr const char* kSocketName = "notify.sock";
 
+constexpr std::string_view kReady = "READY=1";
+
+// What the program may tell the service manager. The manager takes it for the words of the runtime,
+// which it trusts: MAINPID= would name any process of the host to be killed with the service.
+std::string permitted_lines(std::string_view message) {
+  std::string kept;
+  for (const auto line : split(message, '\n')) {
+    if (line != kReady && !line.starts_with("STATUS=")) continue;
+    if (!kept.empty()) kept += '\n';
+    kept += line;
+  }
+  return kept;
+}
+
 bool says_ready(std::string_view message) {
   const auto lines = split(message, '\n');
-  return std::find(lines.begin(), lines.end(), "READY=1") != lines.end();
+  return std::find(lines.begin(), lines.end(), kReady) != lines.end();
 }
 
 }  // namespace
@@ -76,7 +90,8 @@ Result<> NotifyProxy::run_until_ready(int pidfd, pid_t pid) const {
     if (entries[0].revents == 0) return {};  // init has ended; `start` did what it could
     const ssize_t size = ::recv(socket_.get(), message.data(), message.size(), 0);
     if (size < 0) continue;
-    const std::string_view text(message.data(), static_cast<std::size_t>(size));
+    const std::string text = permitted_lines({message.data(), static_cast<std::size_t>(size)});
+    if (text.empty()) continue;
     TRY(sys::unix_send_datagram(host_socket_, text));
     if (says_ready(text))
       return sys::unix_send_datagram(host_socket_, "MAINPID=" + std::to_string(pid));

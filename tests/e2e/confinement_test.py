@@ -602,6 +602,28 @@ def log_is_clean(done, log):
 
 
 @case
+def a_program_s_words_to_the_service_manager_are_chosen():
+    path = one_directory() + "/manager"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, Container("sleep", "1000") as one:
+        manager.bind(path)
+        manager.settimeout(20)
+        environment = dict(os.environ, NOTIFY_SOCKET=path)
+        with open(one.bundle + "/out", "wb") as out:
+            subprocess.run([*CALL, "create", "--bundle", one.bundle, one.id], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, timeout=30, check=True)
+        start = subprocess.Popen([*CALL, "start", one.id], stdin=subprocess.DEVNULL, env=environment)
+        pid = one.state()["pid"]
+        inside = f"/proc/{pid}/root/run/notify/notify.sock"
+        wait_until("the socket is there", lambda: os.path.exists(inside))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hostile:
+            for text in (b"MAINPID=1", b"FDSTORE=1\nFDNAME=x", b"WATCHDOG_USEC=1", b"BUSERROR=x", b"xREADY=1", b"EXTEND_TIMEOUT_USEC=99999999", b""):
+                hostile.sendto(text, inside)
+            hostile.sendto(b"MAINPID=1\nSTATUS=well\nSTOPPING=1\nREADY=1\nERRNO=5", inside)
+        equal(manager.recv(1000), b"STATUS=well\nREADY=1")
+        equal(manager.recv(1000), f"MAINPID={pid}".encode())
+        equal(start.wait(20), 0)
+
+
+@case
 def there_are_no_abstract_sockets():
     def change(config):
         config["linux"]["namespaces"] = [n for n in config["linux"]["namespaces"] if n["type"] != "network"]
