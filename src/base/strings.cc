@@ -42,21 +42,36 @@ std::size_t utf8_length(std::string_view text) {
   return 0;
 }
 
+namespace {
+
+// What a terminal or a viewer obeys instead of showing it: the control characters, those from
+// U+0080 to U+009F among them, the separators of lines and paragraphs, and the marks that turn the
+// direction of the text. text: starts with a sequence of that length.
+bool is_control(std::string_view text, std::size_t length) {
+  const auto byte = [&](std::size_t i) { return static_cast<uint8_t>(text[i]); };
+  if (length == 1) return byte(0) < 0x20 || byte(0) == 0x7f;
+  if (length == 2) return byte(0) == 0xC2 && byte(1) < 0xA0;
+  if (length != 3 || byte(0) != 0xE2) return false;
+  if (byte(1) == 0x80) return byte(2) >= 0xA8 && byte(2) <= 0xAE;  // U+2028 to U+202E
+  return byte(1) == 0x81 && byte(2) >= 0xA6 && byte(2) <= 0xA9;    // U+2066 to U+2069
+}
+
+}  // namespace
+
 std::string printable(std::string_view text) {
   constexpr char kHex[] = "0123456789abcdef";
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
-    const auto byte = static_cast<uint8_t>(text.front());
-    const auto length = utf8_length(text);
-    if (length == 0 || byte < 0x20 || byte == 0x7f) {
+    const auto length = std::max(utf8_length(text), std::size_t{1});
+    const bool shown = utf8_length(text) != 0 && !is_control(text, length);
+    if (shown) out.append(text.substr(0, length));
+    for (std::size_t i = 0; i < length && !shown; ++i) {
+      const auto byte = static_cast<uint8_t>(text[i]);
       out += "\\x";
       out += kHex[byte >> 4U];
       out += kHex[byte & 0xfU];
-      text.remove_prefix(1);
-      continue;
     }
-    out.append(text.substr(0, length));
     text.remove_prefix(length);
   }
   return out;

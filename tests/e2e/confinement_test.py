@@ -602,6 +602,48 @@ def log_is_clean(done, log):
 
 
 @case
+def hostile_text_stays_inside_of_one_record():
+    rootfs = small_image()
+    with open(rootfs + "/bin/script", "w", encoding="utf-8") as script:
+        script.write("#!/no" + "\x1b[31m\u009b" + "\n")
+    os.chmod(rootfs + "/bin/script", 0o755)
+    def hook(config):
+        config["hooks"] = {"createRuntime": [{"path": "/no" + _HOSTILE}]}
+    def mount(**fields):
+        return lambda config: config["mounts"].append({"destination": "/tmp", "type": "tmpfs", "source": "t", **fields})
+    changes = {
+        "root": lambda c: c.update(root={"path": "/no" + _HOSTILE}),
+        "program": lambda c: c["process"].update(args=["/no" + _HOSTILE]),
+        "interpreter": lambda c: c["process"].update(args=["/bin/script"]),
+        "word": lambda c: c["process"].update(args=[_HOSTILE]),
+        "directory": lambda c: c["process"].update(cwd="/bin/sh/" + _HOSTILE),
+        "destination": mount(destination="/bin/sh/" + _HOSTILE),
+        "source": mount(type="bind", source="/no" + _HOSTILE, options=["bind"]),
+        "type": mount(type=_HOSTILE),
+        "option": mount(options=[_HOSTILE]),
+        "hook": hook,
+        "cgroup": lambda c: c["linux"].update(cgroupsPath="/" + _HOSTILE),
+        "profile": lambda c: c["process"].update(apparmorProfile=_HOSTILE),
+        "namespace": lambda c: c["linux"]["namespaces"].append({"type": "user", "path": "/" + _HOSTILE}),
+        "sysctl": lambda c: c["linux"].update(sysctl={"net." + _HOSTILE: "1"}),
+        "rlimit": lambda c: c["process"].update(rlimits=[{"type": _HOSTILE, "soft": 1, "hard": 1}]),
+        "device": lambda c: c["linux"].update(devices=[{"type": "c", "path": "/bin/sh/" + _HOSTILE, "major": 1, "minor": 3}]),
+        "version": lambda c: c.update(ociVersion=_HOSTILE),
+    }
+    for name, change in changes.items():
+        with Container("true", change=both(root_of(rootfs), change)) as one:
+            log = one.bundle + "/log"
+            done = call(*GLOBAL, "--log", log, "--log-format", "json", "run", "--bundle", one.bundle, one.id)
+            equal((name, done.returncode, done.stdout), (name, 1, ""))
+            log_is_clean(done, log)
+    for words in (["state", _HOSTILE], [_HOSTILE], ["--" + _HOSTILE], ["exec", "--user", _HOSTILE, "x", "y"], ["kill", "x", _HOSTILE], ["create", "--bundle", _HOSTILE, "x"]):
+        log = one_directory() + "/log"
+        done = call(*GLOBAL, "--log", log, "--log-format", "json", *words)
+        equal((words, done.returncode != 0), (words, True))
+        log_is_clean(done, log)
+
+
+@case
 def a_program_s_words_to_the_service_manager_are_chosen():
     path = one_directory() + "/manager"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, Container("sleep", "1000") as one:

@@ -52,6 +52,13 @@ TEST(Strings, CleanPathNeverLeavesTheRoot) {
 TEST(Strings, HostileTextCannotForgeALine) {
   EXPECT_EQ(quote("a\nb\x1b[0m\xff"), "'a\\x0ab\\x1b[0m\\xff'");
   EXPECT_EQ(quote("gr\xc3\xbc\xc3\x9f"), "'gr\xc3\xbc\xc3\x9f'");
+  // U+009B is ESC [ in one character, U+202E turns what follows around, U+2028 is a line's end.
+  EXPECT_EQ(quote("\xc2\x9b"
+                  "0m"),
+            "'\\xc2\\x9b0m'");
+  EXPECT_EQ(quote("\xe2\x80\xae\xe2\x80\xa8\xe2\x81\xa6"),
+            "'\\xe2\\x80\\xae\\xe2\\x80\\xa8\\xe2\\x81\\xa6'");
+  EXPECT_EQ(quote("\xc2\xa0\xe2\x80\xa7\xe2\x80\xaf"), "'\xc2\xa0\xe2\x80\xa7\xe2\x80\xaf'");
 }
 
 TEST(JsonText, WritesNestedDocuments) {
