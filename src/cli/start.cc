@@ -100,7 +100,9 @@ Result<sys::UniqueFd> open_sink(std::string_view target) {
   if (target.starts_with(kSyslog)) return sys::unix_connect_path("/dev/log", SOCK_DGRAM);
   if (target.starts_with("file:")) target.remove_prefix(5);
   const std::string path(target);
-  sys::UniqueFd file = TRY(sys::open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY, 0644));
+  // A pipe that nobody reads must not hold the runtime up, neither here nor when it is full.
+  sys::UniqueFd file =
+      TRY(sys::open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK, 0644));
   const struct stat status = TRY(sys::fstat(file.get()));
   if (!S_ISREG(status.st_mode) || status.st_size <= kMaxLogBytes) return file;
   if (!shorten_log(path, file.get(), status.st_size)) return sys::UniqueFd();  // stderr is left

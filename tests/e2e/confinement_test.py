@@ -644,6 +644,23 @@ def hostile_text_stays_inside_of_one_record():
 
 
 @case
+def logs_in_odd_places():
+    folder = one_directory()
+    os.mkfifo(folder + "/fifo")
+    with Canary() as canary:
+        os.symlink(canary.path + "/dev", folder + "/link")
+        for path in (folder, folder + "/fifo", folder + "/none/log", folder + "/link"):
+            with Container("true") as one:
+                done = call(*GLOBAL, "--log", path, "run", "--bundle", one.bundle, one.id)
+                equal((path, done.returncode), (path, 1))
+                contains(done.stderr, "opening the log")
+                one.gone()
+    with Container("true") as one:
+        equal(call(*GLOBAL, "--log", "/dev/full", "run", "--bundle", one.bundle, one.id).returncode, 0)
+        equal(call(*GLOBAL, "--log", "/dev/full", "state", "none").returncode, 1)
+
+
+@case
 def a_program_s_words_to_the_service_manager_are_chosen():
     path = one_directory() + "/manager"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, Container("sleep", "1000") as one:
