@@ -9,6 +9,7 @@
 // not there yet. Whatever is unusual is left to main(), which checks and protects once more.
 #include <elf.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -69,7 +70,11 @@ extern "C" [[gnu::visibility("hidden")]] void corten_protect_early(void** stack)
   if (!enters_container(argv) || is_secure(envp)) return;
   const char* self = "/proc/self/exe";
   struct statfs filesystem;
+  filesystem.f_type = 0;
   filesystem.f_flags = 0;
+  // Elsewhere the link could name another program; main() says so.
+  if (call(SYS_statfs, address("/proc/self"), address(&filesystem)) != 0) return;
+  if (filesystem.f_type != PROC_SUPER_MAGIC) return;
   if (call(SYS_statfs, address(self), address(&filesystem)) != 0) return;
   if ((filesystem.f_flags & ST_RDONLY) != 0) return;
   const long clone =

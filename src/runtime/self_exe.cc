@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -19,6 +20,14 @@ namespace {
 
 constexpr const char* kSelf = "/proc/self/exe";
 constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+
+// With another /proc, the file that the link there names would be executed instead of the runtime.
+Result<> require_procfs() {
+  const struct statfs filesystem = TRY(sys::statfs("/proc/self"));
+  if (filesystem.f_type == PROC_SUPER_MAGIC) return {};
+  return Error(ErrorKind::Unsupported,
+               "/proc is not a procfs: mount one before running containers");
+}
 
 // Not a marker that a caller could fake, but the property itself: the mount or the file refuses
 // writes.
@@ -71,6 +80,7 @@ bool is_writable_by_caller() {
 }  // namespace
 
 Result<> protect_executable(char** argv) {
+  TRY(require_procfs());
   const bool done = TRY(is_protected());
   if (done) return {};
   Result<sys::UniqueFd> copy = readonly_mount();

@@ -552,6 +552,35 @@ def the_strictest_filter_still_lets_the_program_start():
 # --- /proc of the host, cgroups ---------------------------------------------------------------------------------------
 
 
+@case
+def files_laid_over_proc_of_the_host_are_not_written_to():
+    folder = one_directory()
+    for name in ("attr/exec", "oom_score_adj", "setgroups", "uid_map", "gid_map"):
+        for place in ("self", "thread-self"):
+            os.makedirs(os.path.dirname(f"{folder}/fake/{place}/{name}"), exist_ok=True)
+            open(f"{folder}/fake/{place}/{name}", "w", encoding="utf-8").close()
+    os.makedirs(folder + "/fake/sys/kernel")
+    open(folder + "/fake/sys/kernel/domainname", "w", encoding="utf-8").close()
+    def change(config):
+        config["process"]["oomScoreAdj"] = 77
+        config["linux"]["sysctl"] = {"kernel.domainname": "container"}
+    with Container("cat", "/proc/self/oom_score_adj", change=change) as one:
+        command = " ".join([*CALL, "run", "--bundle", one.bundle, one.id])
+        # A fake that covers everything, then one file; the binary executes itself by /proc/self/exe.
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", f"cp -P /proc/self/exe {folder}/fake/self/exe; mount --bind {folder}/fake /proc && exec {command}"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+        equal((done.returncode, done.stdout), (1, ""))
+        contains(done.stderr, "/proc is not a procfs")
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", f"mount --bind {folder}/fake/sys/kernel/domainname /proc/sys/kernel/domainname && exec {command}"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+        equal((done.returncode, done.stdout), (1, ""))
+        contains(done.stderr, "/linux/sysctl")
+        for top, _, files in os.walk(folder + "/fake"):
+            for name in files:
+                path = os.path.join(top, name)
+                equal((path, os.path.getsize(path) if not os.path.islink(path) and name != "exe" else 0), (path, 0))
+
+
 _CGROUP_WRITES = """for d in /sys/fs/cgroup /sys/fs/cgroup/*; do test -d $d || continue; echo looked
 mkdir $d/evil && echo "made $d/evil"
 for f in cgroup.procs tasks release_agent notify_on_release cgroup.subtree_control devices.allow memory.max pids.max; do
