@@ -101,7 +101,9 @@ void write_mounts(JsonWriter& json, Rootless rootless) {
     write_mount(json, {"/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}});
   } else {
     // sysfs can be mounted only by the owner of the network namespace, which is the host's here.
-    write_mount(json, {"/sys", "none", "/sys", {"rbind", "nosuid", "noexec", "nodev", "ro"}});
+    // What is mounted below it, the host's cgroups for one, comes along: "ro" would leave that
+    // writable.
+    write_mount(json, {"/sys", "none", "/sys", {"rbind", "nosuid", "noexec", "nodev", "rro"}});
   }
   write_mount(
       json,

@@ -614,6 +614,33 @@ def the_cgroup_and_sys_mounts_are_closed():
                     contains(line.split()[3].split(","), option)
 
 
+@case
+def all_of_sys_is_closed_for_an_ordinary_user():
+    folder = one_directory()
+    copy = shutil.copy(RUNTIME, folder + "/runtime")
+    os.mkdir(folder + "/state")
+    for path in (folder, folder + "/state"):
+        os.chown(path, 1000, 1000)
+    def as_user(*words):
+        return subprocess.run([copy, "--root", folder + "/state", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+                              user=1000, group=1000, extra_groups=[], cwd=folder, check=False)
+    equal(as_user("spec", "--rootless").returncode, 0)
+    with open(folder + "/config.json", encoding="utf-8") as file:
+        config = json.load(file)
+    config["root"]["path"] = ROOTFS
+    config["process"].update(terminal=False, args=["cat", "/proc/mounts"])
+    config["mounts"] = [m for m in config["mounts"] if m["type"] != "cgroup"]
+    with open(folder + "/config.json", "w", encoding="utf-8") as file:
+        json.dump(config, file)
+    done = as_user("run", "x")
+    if "making the user namespace" in done.stderr:
+        raise Skip("ordinary users may not make user namespaces")
+    equal((done.returncode, done.stderr), (0, ""))
+    lines = [line.split() for line in done.stdout.splitlines() if line.split()[1] == "/sys" or line.split()[1].startswith("/sys/")]
+    equal(len(lines) > 1, True)
+    equal([line for line in lines if "ro" not in line[3].split(",") and line[0] != "null"], [])
+
+
 # --- messages ---------------------------------------------------------------------------------------------------------
 
 _HOSTILE = "a\nb\r\x1b[31m\x07\"'\\\x7f\u009b31m\u2028\u202e{}"

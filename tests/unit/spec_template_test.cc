@@ -92,6 +92,7 @@ TEST(Template, RootlessMapsTheCaller) {
   const Mount& sys = *find_mount(spec, "/sys");
   EXPECT_EQ(sys.source, "/sys");
   EXPECT_TRUE(has_option(sys, "rbind"));
+  EXPECT_TRUE(has_option(sys, "rro"));
 }
 
 }  // namespace
