@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks of the sources that are easier said as a table: layers, calls, sizes, links.
+"""Checks of the sources that are easier said as a table: layers, calls, sizes, links, evidence.
 
 Usage: check_sources.py CHECK [TOP]. Prints one line a finding, "FILE:LINE: text", and ends with status 1
 when there is one. tests/lint/check_sources_test.py proves that every rule can fail.
@@ -128,7 +128,57 @@ def check_links(top):
                     yield f"{name}:{number}: no such file: {target}"
 
 
-CHECKS = {"layers": check_layers, "calls": check_calls, "sizes": check_sizes, "links": check_links}
+def names_of_tests(top):
+    """Of every test that ctest runs: `case` of Python, `Suite.Name` of C++, `fault.SWEEP.MODE`."""
+    names = set()
+    for name in sources(top, ".py", ".cc"):
+        if not name.startswith(("tests/", "spec-tests/cases/")):
+            continue
+        with open(os.path.join(top, name), encoding="utf-8") as file:
+            text = file.read()
+        if name.endswith(".cc"):
+            names.update(".".join(found) for found in re.findall(r"^(?:TEST|TEST_F|TEST_P|SPEC_CASE)\(\s*(\w+),\s*(\w+)", text, re.M))
+        elif not name.startswith("tests/e2e/") or is_registered(top, name):
+            names.update(re.findall(r"^@\w+(?:\(.*\))?\ndef (\w+)\(", text, re.M))
+    faults = os.path.join(top, "tests/fault/CMakeLists.txt")
+    if os.path.exists(faults):
+        with open(faults, encoding="utf-8") as file:
+            lists = [found.split() for found in re.findall(r"foreach\((?:sweep|mode) ([^)]*)\)", file.read())]
+        names.update(f"fault.{sweep}.{mode}" for sweep in lists[0] for mode in lists[1])
+    return names
+
+
+def is_registered(top, name):
+    """A file of cases that CMakeLists.txt does not name is run by nobody."""
+    listed = os.path.join(top, os.path.dirname(name), "CMakeLists.txt")
+    if not os.path.exists(listed):
+        return False
+    with open(listed, encoding="utf-8") as text:
+        return os.path.basename(name).removesuffix(".py") in text.read().split("foreach(file ")[-1].split(")")[0].split()
+
+
+def check_evidence(top):
+    """The tables of docs/security.md: the files of the guards and the tests, in the last column, exist."""
+    name = "docs/security.md"
+    if not os.path.exists(os.path.join(top, name)):
+        return
+    tests = names_of_tests(top)
+    for number, line in lines_of(top, name):
+        if not line.startswith("| ") or line.startswith(("| guarantee ", "| published as ")):
+            continue
+        *cells, last = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        named = re.findall(r"`([^`]+)`", last)
+        if not named:
+            yield f"{name}:{number}: no test is named"
+        for test in named:
+            if test not in tests:
+                yield f"{name}:{number}: no such test: {test}"
+        for path in re.findall(r"`((?:src|include|tests|tools)/[^`]+)`", " ".join(cells)):
+            if not os.path.exists(os.path.join(top, path)):
+                yield f"{name}:{number}: no such file: {path}"
+
+
+CHECKS = {"layers": check_layers, "calls": check_calls, "sizes": check_sizes, "links": check_links, "evidence": check_evidence}
 
 
 def main():

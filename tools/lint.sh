@@ -16,6 +16,7 @@ Checks (default: all but tidy-all):
   calls      system calls only in src/sys; nothing that corten does without
   sizes      no source file above 600 lines (tests may be longer)
   links      relative links in Markdown lead somewhere
+  evidence   the tests and files that docs/security.md names exist
   shell      bash -n and, if installed, shellcheck on every script
   python     every Python file compiles
   tidy       clang-tidy on the C++ sources that differ from HEAD; needs build/dev
@@ -88,7 +89,7 @@ check_tidy_all() {
 run() {
   case $1 in
     format) check_format ;;
-    layers | calls | sizes | links) python3 tools/check_sources.py "$1" ;;
+    layers | calls | sizes | links | evidence) python3 tools/check_sources.py "$1" ;;
     shell) check_shell ;;
     python) check_python ;;
     tidy) check_tidy ;;
@@ -105,7 +106,7 @@ if [ $# = 1 ]; then
   run "$1"
   exit
 fi
-[ $# -gt 0 ] || set -- format layers calls sizes links shell python tidy
+[ $# -gt 0 ] || set -- format layers calls sizes links evidence shell python tidy
 failed=()
 for check in "$@"; do
   status=0

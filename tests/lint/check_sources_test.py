@@ -8,6 +8,16 @@ import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+# What the cases of "evidence" name: a registered file of cases, one that is not, tests of C++ and of faults.
+BESIDE = {
+    "tests/e2e/CMakeLists.txt": "foreach(file a_test)\n",
+    "tests/e2e/a_test.py": "@case\ndef a_case():\n    pass\n\n\ndef helper():\n    pass\n",
+    "tests/e2e/b_test.py": "@case\ndef nobody_runs_it():\n    pass\n",
+    "tests/unit/a_test.cc": "TEST(Suite, Name) {}\nSPEC_CASE(Group,\n          Other, \"\") {}\n",
+    "tests/fault/CMakeLists.txt": "foreach(sweep create run)\n  foreach(mode killed failing)\n",
+    "src/stage/a.cc": "int a;\n",
+}
+
 # check, file, text, whether it is a finding.
 CASES = [
     ("layers", "src/plan/a.cc", "#include <corten/sys/fd.h>\n", True),
@@ -41,15 +51,25 @@ CASES = [
     ("links", "docs/a.md", "[a](a.md#part) [web](https://example.org/) [here](#part)\n", False),
     ("links", "docs/a.md", "[top](../README.md)\n", True),
     ("links", "docs/a.md", "```\n[b](b.md)\n```\n`[c](c.md)`\n", False),
+    ("evidence", "docs/security.md", "| CVE-1 | class | `src/stage/a.cc` | `a_case`, `Suite.Name`, `Group.Other`, `fault.run.killed` |\n", False),
+    ("evidence", "docs/security.md", "| published as | what | how | test |\n|---|---|---|---|\ntext with `nothing`\n", False),
+    ("evidence", "docs/security.md", "| CVE-1 | class | guard | `no_case` |\n", True),
+    ("evidence", "docs/security.md", "| CVE-1 | class | guard | `helper` |\n", True),
+    ("evidence", "docs/security.md", "| CVE-1 | class | guard | `nobody_runs_it` |\n", True),
+    ("evidence", "docs/security.md", "| CVE-1 | class | guard | `Suite.Other` |\n", True),
+    ("evidence", "docs/security.md", "| CVE-1 | class | guard | `fault.exec.killed` |\n", True),
+    ("evidence", "docs/security.md", "| CVE-1 | class | `src/stage/b.cc` | `a_case` |\n", True),
+    ("evidence", "docs/security.md", "| CVE-1 | class | guard | |\n", True),
 ]
 
 
 def finds(check, name, text):
     with tempfile.TemporaryDirectory() as top:
         subprocess.run(["git", "init", "-q", top], check=True)
-        os.makedirs(os.path.join(top, os.path.dirname(name)))
-        with open(os.path.join(top, name), "w", encoding="utf-8") as file:
-            file.write(text)
+        for path, content in {**(BESIDE if check == "evidence" else {}), name: text}.items():
+            os.makedirs(os.path.join(top, os.path.dirname(path)), exist_ok=True)
+            with open(os.path.join(top, path), "w", encoding="utf-8") as file:
+                file.write(content)
         done = subprocess.run([sys.executable, os.path.join(TOP, "tools", "check_sources.py"), check, top],
                               stdout=subprocess.PIPE, text=True, check=False)
         # A finding names the file: a crash of the check is not one.
