@@ -2,6 +2,7 @@
 // Spec: config-linux.md "Devices", "Default Devices"; runtime-linux.md "Dev symbolic links".
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 
 #include <array>
@@ -163,6 +164,14 @@ Result<> make_link(int dev_fd, const std::string& name, const std::string& targe
   return sys::symlinkat(target, dev_fd, name);
 }
 
+// A read-only /dev of the image that lacks a link is not worth failing for when nothing asked for
+// it.
+bool is_excused(const Error& error, int dev_fd) {
+  if (error.errno_value() != EROFS) return false;
+  const Result<struct statfs> filesystem = sys::fstatfs(dev_fd);
+  return filesystem && (filesystem->f_flags & ST_RDONLY) != 0;
+}
+
 Result<> make_links(const InitContext& init) {
   const sys::UniqueFd dev =
       TRY(rootpath::open_or_create(init.root.get(), "/dev", rootpath::TargetKind::Directory));
@@ -175,9 +184,7 @@ Result<> make_links(const InitContext& init) {
        {"ptmx", "pts/ptmx"}}};
   for (const auto& [name, target] : kLinks) {
     Result<> done = make_link(dev.get(), name, target);
-    // A read-only or foreign /dev that lacks a link is not worth failing for when nothing asked for
-    // it.
-    if (!done && done.error().errno_value() != EROFS)
+    if (!done && !is_excused(done.error(), dev.get()))
       return std::move(done).context(
           [n = name] { return fmt::format("the symbolic link /dev/{}", n); });
   }
