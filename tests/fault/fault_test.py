@@ -296,7 +296,7 @@ SWEEPS = {
     # What a user namespace may not make is bound from the host: the same devices, and a read-only sysfs with what is mounted
     # on it, under the container's own cgroups.
     "create-userns": Create(change=in_user_namespace, equivalent=r" -> (/proc/self/fd|/proc/kcore|pts/ptmx)|/dev/(null|zero|full|random|urandom|tty) | (null|zero|full|random|urandom|tty)$"
-                                                                 r"|^/(\.\.)* /sys/fs/cgroup(/[a-z,]+)? ro,nosuid,nodev,noexec"),
+                                                                 r"|^/(\.\.)* /sys/[a-z/,]+ ro,nosuid,nodev,noexec"),
     "create-hooks": Create(change=with_hooks),
     "start": Start(change=with_hooks),
     "run": Run(),
