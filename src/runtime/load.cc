@@ -79,8 +79,8 @@ Result<bool> is_same_file(const std::string& one, const std::string& other) {
 // The path of a namespace to be joined may name the one that the runtime is in: a kernel parameter
 // of that one is the host's.
 Result<> refuse_sysctls_of_the_host(const plan::Plan& plan) {
-  for (const auto& [key, value] : plan.sysctls) {
-    const auto type = spec::sysctl_namespace(key);
+  for (const auto& sysctl : plan.sysctls) {
+    const auto type = spec::sysctl_namespace(sysctl.path);
     for (const auto& join : plan.namespaces.join) {
       const auto* file = std::find_if(
           kNamespacesOfSysctls.begin(), kNamespacesOfSysctls.end(), [&](const NamespaceFile& one) {
@@ -91,11 +91,11 @@ Result<> refuse_sysctls_of_the_host(const plan::Plan& plan) {
       // One that cannot be looked at cannot be joined either, and that error says more.
       if (!same || !*same) continue;
       return Error(ErrorKind::InvalidSpec,
-                   fmt::format("/linux/sysctl: {} would change the host: the {} namespace {} is "
-                               "the runtime's own",
-                               quote(key),
+                   fmt::format("{} would change the host: the {} namespace {} is the runtime's own",
+                               sysctl.pointer,
                                type,
-                               quote(join.path)));
+                               quote(join.path)))
+          .with_pointer(sysctl.pointer);
     }
   }
   return {};
