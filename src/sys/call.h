@@ -27,7 +27,7 @@ inline std::string name_of_dir(int dir_fd) {
 
 // Takes errno as it is now. The arguments are formatted on this path only.
 template <typename... Args>
-Error failed(fmt::format_string<Args...> format, Args&&... args) {
+[[gnu::cold, gnu::noinline]] Error failed(fmt::format_string<Args...> format, Args&&... args) {
   const int saved = errno;
   return Error::from_errno(saved, fmt::format(format, std::forward<Args>(args)...));
 }
@@ -35,7 +35,8 @@ Error failed(fmt::format_string<Args...> format, Args&&... args) {
 // For calls whose only result is success.
 template <typename... Args>
 Result<> check(long result, fmt::format_string<Args...> format, Args&&... args) {
-  if (result == -1) return failed(format, std::forward<Args>(args)...);
+  if (result == -1) [[unlikely]]
+    return failed(format, std::forward<Args>(args)...);
   return {};
 }
 

@@ -6,7 +6,7 @@
 #include <cassert>
 #include <concepts>
 #include <functional>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -31,48 +31,49 @@ enum class ErrorKind {
 };
 
 // What went wrong, in lower case without a full stop: "mounting '/proc': fsmount(7, 0x1, 0xe):
-// Operation not permitted". Cheap to move; built on the failure path only.
+// Operation not permitted". One pointer, so that a Result costs the path without failures next to
+// nothing; everything about it is out of line and marked cold, which moves the blocks that make
+// errors away from the code that runs. A moved-from Error may only be assigned to or destroyed.
 class [[nodiscard]] Error {
  public:
-  Error(ErrorKind kind, std::string message) : kind_(kind), message_(std::move(message)) {}
+  [[gnu::cold]] Error(ErrorKind kind, std::string message);
+  [[gnu::cold]] Error(const Error& other);
+  [[gnu::cold]] Error& operator=(const Error& other);
+  Error(Error&&) noexcept = default;
+  Error& operator=(Error&&) noexcept = default;
+  ~Error() = default;
 
   // A failed system call: `call` names it with its arguments, errno's text is appended.
-  static Error from_errno(int errno_value, std::string_view call);
+  [[gnu::cold]] static Error from_errno(int errno_value, std::string_view call);
 
   // A violation of the runtime-spec at `pointer` (RFC 6901), for example "/mounts/3/type".
-  static Error spec(std::string pointer, std::string_view message);
+  [[gnu::cold]] static Error spec(std::string pointer, std::string_view message);
 
-  ErrorKind kind() const { return kind_; }
-  const std::string& message() const { return message_; }
+  ErrorKind kind() const;
+  const std::string& message() const;
   // 0 when no system call was involved.
-  int errno_value() const { return errno_; }
+  int errno_value() const;
   // Empty unless the error is about a place in a JSON document.
-  const std::string& pointer() const { return pointer_; }
+  const std::string& pointer() const;
 
-  Error&& with_kind(ErrorKind kind) && {
-    kind_ = kind;
-    return std::move(*this);
-  }
-  Error&& with_errno(int value) && {
-    errno_ = value;
-    return std::move(*this);
-  }
-  Error&& with_pointer(std::string pointer) && {
-    pointer_ = std::move(pointer);
-    return std::move(*this);
-  }
+  [[gnu::cold]] Error&& with_kind(ErrorKind kind) &&;
+  [[gnu::cold]] Error&& with_errno(int value) &&;
+  [[gnu::cold]] Error&& with_pointer(std::string pointer) &&;
   // Puts one frame in front: "<frame>: <message>".
-  Error with_context(std::string_view frame) && {
-    message_.insert(0, ": ");
-    message_.insert(0, frame);
-    return std::move(*this);
-  }
+  [[gnu::cold]] Error with_context(std::string_view frame) &&;
 
  private:
-  ErrorKind kind_;
-  int errno_ = 0;
-  std::string message_;
-  std::string pointer_;
+  template <typename T>
+  friend class Result;
+
+  struct Details;
+  struct Free {
+    [[gnu::cold]] void operator()(Details* details) const;
+  };
+
+  Error() = default;  // no error: what Result<> holds after a success
+
+  std::unique_ptr<Details, Free> details_;
 };
 
 template <typename T = void>
@@ -123,11 +124,13 @@ class [[nodiscard]] Result {
   // Adds one frame to the error; `frame` returns text and runs on failure only.
   template <std::invocable F>
   Result context(F&& frame) && {
-    if (has_value()) return std::move(*this);
+    if (has_value()) [[likely]]
+      return std::move(*this);
     return std::move(*this).error().with_context(std::invoke(std::forward<F>(frame)));
   }
   Result context(const char* frame) && {
-    if (has_value()) return std::move(*this);
+    if (has_value()) [[likely]]
+      return std::move(*this);
     return std::move(*this).error().with_context(frame);
   }
 
@@ -143,26 +146,28 @@ class [[nodiscard]] Result<void> {
   Result() = default;
   Result(Error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
-  bool has_value() const { return !error_.has_value(); }
+  bool has_value() const { return error_.details_ == nullptr; }
   explicit operator bool() const { return has_value(); }
   void value() const {}
 
-  Error& error() & { return *error_; }
-  const Error& error() const& { return *error_; }
-  Error&& error() && { return std::move(*error_); }
+  Error& error() & { return error_; }
+  const Error& error() const& { return error_; }
+  Error&& error() && { return std::move(error_); }
 
   template <std::invocable F>
   Result context(F&& frame) && {
-    if (has_value()) return {};
-    return std::move(*error_).with_context(std::invoke(std::forward<F>(frame)));
+    if (has_value()) [[likely]]
+      return {};
+    return std::move(error_).with_context(std::invoke(std::forward<F>(frame)));
   }
   Result context(const char* frame) && {
-    if (has_value()) return {};
-    return std::move(*error_).with_context(frame);
+    if (has_value()) [[likely]]
+      return {};
+    return std::move(error_).with_context(frame);
   }
 
  private:
-  std::optional<Error> error_;
+  Error error_;
 };
 
 namespace detail {
@@ -176,9 +181,10 @@ T take(Result<T>& result) {
 
 // Unwraps a Result or returns its error from the enclosing function. One TRY a statement, as the
 // whole initialiser. The only macro in corten.
-#define TRY(expression)                                      \
-  __extension__({                                            \
-    auto try_result_ = (expression);                         \
-    if (!try_result_) return std::move(try_result_).error(); \
-    ::corten::detail::take(try_result_);                     \
+#define TRY(expression)                      \
+  __extension__({                            \
+    auto try_result_ = (expression);         \
+    if (!try_result_) [[unlikely]]           \
+      return std::move(try_result_).error(); \
+    ::corten::detail::take(try_result_);     \
   })
