@@ -141,7 +141,17 @@ uint64_t bounding_set(int& last_capability) {
 }
 
 bool starts_with_y(const std::string& path) {
-  return sys::read_file(path, 16).value_or("N").starts_with('Y');
+  const Result<sys::UniqueFd> file = sys::openat2_existing(AT_FDCWD, path, O_RDONLY, 0);
+  return file && file->valid() && sys::read_all(file->get(), 16).value_or("N").starts_with('Y');
+}
+
+// The user's own manager, or the system's when root has left its socket to somebody else.
+bool is_user_manager(uid_t euid) {
+  if (euid != 0) return true;
+  constexpr const char* kSocket = "/run/systemd/private";
+  if (!sys::exists(AT_FDCWD, kSocket)) return false;
+  const Result<struct stat> manager = sys::fstatat(AT_FDCWD, kSocket, 0);
+  return manager && manager->st_uid != 0;
 }
 
 }  // namespace
@@ -196,13 +206,12 @@ Result<plan::HostFacts> probe() {
   // Not the uid_map: a nested namespace may map every id to itself.
   const Result<struct stat> userns = sys::fstatat(AT_FDCWD, "/proc/self/ns/user", 0);
   facts.initial_user_namespace = !userns || userns->st_ino == kInitialUserNamespace;
-  const Result<struct stat> manager = sys::fstatat(AT_FDCWD, "/run/systemd/private", 0);
-  facts.user_manager = facts.euid != 0 || (manager && manager->st_uid != 0);
+  facts.user_manager = is_user_manager(facts.euid);
   facts.privileged =
       facts.initial_user_namespace && (own.effective & (uint64_t{1} << CAP_SYS_ADMIN)) != 0;
   facts.apparmor = starts_with_y("/sys/module/apparmor/parameters/enabled");
   facts.selinux =
-      sys::statfs("/sys/fs/selinux").has_value() && is_filesystem("/sys/fs/selinux", SELINUX_MAGIC);
+      sys::exists(AT_FDCWD, "/sys/fs/selinux") && is_filesystem("/sys/fs/selinux", SELINUX_MAGIC);
   return facts;
 }
 

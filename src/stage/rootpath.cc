@@ -117,10 +117,33 @@ class Walker {
   TargetKind kind_;
 };
 
+// Makes the last component of a path whose parent is there. Anything out of the ordinary, such as a
+// dangling link, is an error that the Walker looks into.
+Result<sys::UniqueFd> create_last(int root_fd, const std::string& path, TargetKind kind) {
+  const auto slash = path.rfind('/');
+  const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  if (slash == std::string::npos || name.empty() || name == "." || name == "..")
+    return Error::from_errno(EINVAL, quote(path));
+  const sys::UniqueFd parent = TRY(sys::openat2(
+      root_fd, slash == 0 ? "/" : path.substr(0, slash), O_PATH | O_DIRECTORY, kInRoot));
+  if (kind == TargetKind::Directory) {
+    TRY(sys::mkdirat(parent.get(), name, kDirectoryMode));
+  } else {
+    TRY(sys::openat(
+        parent.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY, kFileMode));
+  }
+  return sys::openat2(
+      parent.get(), name, O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+}
+
 }  // namespace
 
 Result<sys::UniqueFd> open(int root_fd, const std::string& path, int flags) {
   return sys::openat2(root_fd, path, flags, kInRoot);
+}
+
+Result<sys::UniqueFd> open_existing(int root_fd, const std::string& path, int flags) {
+  return sys::openat2_existing(root_fd, path, flags, kInRoot);
 }
 
 Result<sys::UniqueFd> open_no_symlinks(int root_fd, const std::string& path, int flags) {
@@ -129,11 +152,11 @@ Result<sys::UniqueFd> open_no_symlinks(int root_fd, const std::string& path, int
 
 Result<sys::UniqueFd> open_or_create(int root_fd, const std::string& path, TargetKind kind) {
   // Nearly always it exists: one system call.
-  Result<sys::UniqueFd> existing = open(root_fd, path, O_PATH);
-  if (existing) return existing;
-  // ENOTDIR: walking tells which component it is.
-  const int code = existing.error().errno_value();
-  if (code != ENOENT && code != ENOTDIR) return existing;
+  Result<sys::UniqueFd> existing = open_existing(root_fd, path, O_PATH);
+  if (!existing || existing->valid()) return existing;
+  // Next often only the last component is missing, as in a fresh /dev.
+  Result<sys::UniqueFd> made = create_last(root_fd, path, kind);
+  if (made) return made;
   return Walker(root_fd, kind).walk(path);
 }
 

@@ -18,6 +18,9 @@ namespace corten::stage::rootpath {
 // refused. flags: of open(2); O_PATH for a mere handle.
 Result<sys::UniqueFd> open(int root_fd, const std::string& path, int flags);
 
+// As open(), but an invalid descriptor when it is missing (ENOENT, ENOTDIR).
+Result<sys::UniqueFd> open_existing(int root_fd, const std::string& path, int flags);
+
 // As open(), but no component may be a symlink: for /proc, /sys and what is below them.
 Result<sys::UniqueFd> open_no_symlinks(int root_fd, const std::string& path, int flags);
 

@@ -43,8 +43,9 @@ Result<UniqueFd> openat(int dir_fd, const std::string& path, int flags, mode_t m
   return UniqueFd(fd);
 }
 
-Result<UniqueFd> openat2(
-    int dir_fd, const std::string& path, int flags, uint64_t resolve, mode_t mode) {
+namespace {
+
+int try_openat2(int dir_fd, const std::string& path, int flags, uint64_t resolve, mode_t mode) {
   open_how how{};
   how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
   how.mode = mode;
@@ -55,14 +56,41 @@ Result<UniqueFd> openat2(
     fd = syscall(SYS_openat2, dir_fd, path.c_str(), &how, sizeof how);
     if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) break;
   }
-  if (fd < 0) {
-    return failed("openat2({}, {}, {{flags {:#x}, resolve {:#x}}})",
-                  name_of_dir(dir_fd),
-                  quote(path),
-                  flags,
-                  resolve);
-  }
-  return UniqueFd(static_cast<int>(fd));
+  return static_cast<int>(fd);
+}
+
+[[gnu::cold]] Error openat2_failed(int dir_fd,
+                                   const std::string& path,
+                                   int flags,
+                                   uint64_t resolve) {
+  return failed("openat2({}, {}, {{flags {:#x}, resolve {:#x}}})",
+                name_of_dir(dir_fd),
+                quote(path),
+                flags,
+                resolve);
+}
+
+}  // namespace
+
+Result<UniqueFd> openat2(
+    int dir_fd, const std::string& path, int flags, uint64_t resolve, mode_t mode) {
+  const int fd = try_openat2(dir_fd, path, flags, resolve, mode);
+  if (fd < 0) return openat2_failed(dir_fd, path, flags, resolve);
+  return UniqueFd(fd);
+}
+
+Result<UniqueFd> openat2_existing(int dir_fd,
+                                  const std::string& path,
+                                  int flags,
+                                  uint64_t resolve) {
+  const int fd = try_openat2(dir_fd, path, flags, resolve, 0);
+  if (fd >= 0) return UniqueFd(fd);
+  if (errno == ENOENT || errno == ENOTDIR) return UniqueFd();
+  return openat2_failed(dir_fd, path, flags, resolve);
+}
+
+bool exists(int dir_fd, const std::string& path) {
+  return ::faccessat(dir_fd, path.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 Result<std::string> read_all(int fd, std::size_t limit) {
@@ -130,8 +158,11 @@ Result<> write_all(int fd, std::string_view text) {
   return {};
 }
 
-Result<> replace_file_at(int dir_fd, const std::string& name, std::string_view text, mode_t mode) {
-  const std::string temporary = fmt::format(".{}.{}", name, getpid());
+Result<std::string> write_temporary_at(int dir_fd,
+                                       const std::string& name,
+                                       std::string_view text,
+                                       mode_t mode) {
+  std::string temporary = fmt::format(".{}.{}", name, getpid());
   Result<UniqueFd> fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   if (!fd && fd.error().errno_value() == EEXIST) {
     // A process with our pid died in the middle of this; the name is ours now.
@@ -139,9 +170,16 @@ Result<> replace_file_at(int dir_fd, const std::string& name, std::string_view t
     fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   }
   if (!fd) return std::move(fd).error();
-  Result<> done = write_all(fd->get(), text);
-  if (done) done = renameat(dir_fd, temporary, dir_fd, name);
-  if (!done) (void)unlinkat(dir_fd, temporary, 0);  // the error that counts is the first one
+  const Result<> done = write_all(fd->get(), text);
+  if (done) return temporary;
+  (void)unlinkat(dir_fd, temporary, 0);  // the error that counts is the first one
+  return done.error();
+}
+
+Result<> replace_file_at(int dir_fd, const std::string& name, std::string_view text, mode_t mode) {
+  const std::string temporary = TRY(write_temporary_at(dir_fd, name, text, mode));
+  const Result<> done = renameat(dir_fd, temporary, dir_fd, name);
+  if (!done) (void)unlinkat(dir_fd, temporary, 0);
   return done;
 }
 
@@ -224,6 +262,11 @@ Result<> unlinkat(int dir_fd, const std::string& path, int flags) {
                flags);
 }
 
+Result<> unlinkat_existing(int dir_fd, const std::string& path) {
+  if (::unlinkat(dir_fd, path.c_str(), 0) == 0 || errno == ENOENT) return {};
+  return failed("unlinkat({}, {})", name_of_dir(dir_fd), quote(path));
+}
+
 Result<> renameat(int old_dir,
                   const std::string& old_path,
                   int new_dir,
@@ -303,6 +346,8 @@ Result<> flock(int fd, Lock lock) {
   const int operation = lock == Lock::Shared ? LOCK_SH : LOCK_EX;
   return check(retry_eintr([&] { return ::flock(fd, operation); }), "flock({}, {})", fd, operation);
 }
+
+Result<> release_flock(int fd) { return check(::flock(fd, LOCK_UN), "flock({}, LOCK_UN)", fd); }
 
 Result<bool> try_flock(int fd, Lock lock) {
   const int operation = (lock == Lock::Shared ? LOCK_SH : LOCK_EX) | LOCK_NB;

@@ -41,6 +41,17 @@ Result<> write_all(int fd, std::string_view text);
 // Writes to a temporary name in the same directory, then renames: readers see the old or the new
 // text.
 Result<> replace_file_at(int dir_fd, const std::string& name, std::string_view text, mode_t mode);
+// The first half of it: returns the temporary name.
+Result<std::string> write_temporary_at(int dir_fd,
+                                       const std::string& name,
+                                       std::string_view text,
+                                       mode_t mode);
+
+// Whether there is something of that name, be it a dangling link. For what is usually missing: an
+// Error with its text would be made for nothing.
+bool exists(int dir_fd, const std::string& path);
+// openat2() of something that may well be missing: an invalid descriptor then (ENOENT, ENOTDIR).
+Result<UniqueFd> openat2_existing(int dir_fd, const std::string& path, int flags, uint64_t resolve);
 
 // For error texts: puts in front of a failure to open the absolute `path` what is in the way, the
 // first component that is missing, is no directory, or may not be looked up: "'/no' does not
@@ -59,6 +70,8 @@ Result<> mknodat(int dir_fd, const std::string& path, mode_t mode, dev_t device)
 Result<> symlinkat(const std::string& target, int dir_fd, const std::string& path);
 Result<std::string> readlinkat(int dir_fd, const std::string& path);
 Result<> unlinkat(int dir_fd, const std::string& path, int flags);
+// Of a file that may be missing.
+Result<> unlinkat_existing(int dir_fd, const std::string& path);
 Result<> renameat(int old_dir,
                   const std::string& old_path,
                   int new_dir,
@@ -86,6 +99,7 @@ enum class Lock { Shared, Exclusive };
 Result<> flock(int fd, Lock lock);
 // False when somebody else holds it.
 Result<bool> try_flock(int fd, Lock lock);
+Result<> release_flock(int fd);
 
 Result<UniqueFd> memfd_create(const char* name, unsigned flags);
 Result<UniqueFd> eventfd();                 // non-blocking, counter 0

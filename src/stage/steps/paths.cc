@@ -4,7 +4,6 @@
 #include <linux/mount.h>
 #include <sys/stat.h>
 
-#include <cerrno>
 #include <optional>
 #include <utility>
 
@@ -20,25 +19,18 @@ namespace {
 
 // What is below /proc and /sys is looked up in the mounts that were put there. A name in the rootfs
 // may lead elsewhere by now, for whoever shares it, and a mask that is "missing" would be skipped.
-Result<sys::UniqueFd> open_in_container(const InitContext& init, const std::string& path) {
+//
+// Missing paths are skipped (ENOENT, and ENOTDIR for a path below a file): no descriptor. This open
+// is the only place where that is forgiven: a mask that fails later is an error (CVE-2025-31133).
+Result<sys::UniqueFd> open_existing(const InitContext& init, const std::string& path) {
   const std::string clean = clean_path(path);
   // The last one that was mounted is the one that is seen.
   for (auto mount = init.pseudo_mounts.rbegin(); mount != init.pseudo_mounts.rend(); ++mount) {
     const std::string& top = mount->destination;
     if (clean.size() > top.size() && clean.starts_with(top) && clean[top.size()] == '/')
-      return rootpath::open(mount->fd.get(), clean.substr(top.size()), O_PATH);
+      return rootpath::open_existing(mount->fd.get(), clean.substr(top.size()), O_PATH);
   }
-  return rootpath::open(init.root.get(), path, O_PATH);
-}
-
-// Missing paths are skipped (ENOENT, and ENOTDIR for a path below a file); this open is the only
-// place where that is forgiven: a mask that fails later is an error (CVE-2025-31133).
-Result<sys::UniqueFd> open_existing(const InitContext& init, const std::string& path) {
-  Result<sys::UniqueFd> there = open_in_container(init, path);
-  if (there) return there;
-  const int code = there.error().errno_value();
-  if (code == ENOENT || code == ENOTDIR) return sys::UniqueFd();
-  return there;
+  return rootpath::open_existing(init.root.get(), path, O_PATH);
 }
 
 // A mount that covers any number of paths: the first use attaches it, each further one a clone of

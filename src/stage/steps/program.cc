@@ -37,10 +37,11 @@ std::optional<std::string_view> find_variable(const std::vector<std::string>& en
 // its kin, where reading can change the host: it takes the kernel's messages out of /proc/kmsg.
 Result<std::string> read_passwd() {
   const sys::UniqueFd root = TRY(sys::open("/", O_PATH | O_DIRECTORY));
-  const sys::UniqueFd fd = TRY(sys::openat2(root.get(),
-                                            "etc/passwd",
-                                            O_RDONLY | O_NONBLOCK | O_NOCTTY,
-                                            RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS));
+  const sys::UniqueFd fd = TRY(sys::openat2_existing(root.get(),
+                                                     "etc/passwd",
+                                                     O_RDONLY | O_NONBLOCK | O_NOCTTY,
+                                                     RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS));
+  if (!fd.valid()) return std::string();
   const struct stat status = TRY(sys::fstat(fd.get()));
   if (!S_ISREG(status.st_mode))
     return Error(ErrorKind::System, "/etc/passwd is not a regular file");
