@@ -4,7 +4,9 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+# For size: most of the code runs once, and what it costs then are the pages that it is spread over. The loops over
+# config.json and seccomp rules are compiled for speed (CortenLayers.cmake).
+set(CMAKE_CXX_FLAGS_RELEASE "-Os -DNDEBUG")
 
 add_library(corten_options INTERFACE)
 # No number is formatted for a locale: without fmt's separator from std::locale the binary does without a fifth of its size.
@@ -41,4 +43,6 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
                          -ffunction-sections -fdata-sections)
   target_compile_definitions(corten_options INTERFACE _FORTIFY_SOURCE=2 _GLIBCXX_ASSERTIONS)
   target_link_options(corten_options INTERFACE -Wl,-z,relro,-z,now -Wl,--gc-sections)
+  include(CheckLinkerFlag)
+  check_linker_flag(CXX "-static-pie;-Wl,-z,pack-relative-relocs" CORTEN_PACKED_RELOCATIONS)
 endif()

@@ -1,4 +1,5 @@
 // The command `corten`: finds the command, opens the log, reports one error.
+#include <malloc.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -190,6 +191,9 @@ int main(int argc, char** argv) {
                        "refusing to run set-uid or with file capabilities");
     return 1;
   }
+  // A short life: the heap grows once and is not given back in between.
+  ::mallopt(M_TOP_PAD, 1 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
   corten::cli::ensure_stdio();
   // Files and directories have explicit modes; the caller's mask must not change them. The program
   // in the container gets its own.
