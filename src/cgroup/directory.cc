@@ -126,6 +126,13 @@ Result<sys::UniqueFd> Directory::open_below(const std::string& path) const {
   return sys::openat2(dir, path, O_RDONLY | O_DIRECTORY, kInside);
 }
 
+Result<Entrance::Later> Directory::entrance_to_be() const {
+  const int mount_fd = TRY(mount_point_fd());
+  const auto parts = components_of(location_.path);
+  sys::UniqueFd mount_point = TRY(sys::duplicate(mount_fd));
+  return Entrance::Later{std::move(mount_point), prefix(parts, parts.size()) + "/tasks"};
+}
+
 Result<> Directory::create(Existing existing) {
   const int mount_fd = TRY(mount_point_fd());
   const auto parts = components_of(location_.path);
@@ -187,12 +194,20 @@ Result<> Directory::check_unused() const {
 // A new v1 cpuset is empty, and nothing may enter it before it has cpus and memory nodes. The
 // parents may be new as well.
 Result<> Directory::inherit_cpuset() const {
-  const std::string own = TRY(read("cpuset.cpus"));
-  if (!trim(own).empty()) return {};  // cgroup.clone_children of the parent has done it
   const int mount_fd = TRY(mount_point_fd());
   const auto parts = components_of(location_.path);
+  const std::string own = TRY(read_in(mount_fd, prefix(parts, parts.size()) + "/cpuset.cpus"));
+  if (!trim(own).empty()) return {};  // cgroup.clone_children of the parent has done it
+  const std::size_t existing = location_.existing_components;
   for (const std::string file : {"cpuset.cpus", "cpuset.mems"}) {
-    std::string value = TRY(read_in(mount_fd, file));
+    // What was there before has a value, as a rule: it goes to what is new and empty.
+    std::string value = TRY(read_in(mount_fd, prefix(parts, existing) + "/" + file));
+    if (!trim(value).empty() && existing < parts.size()) {
+      for (std::size_t count = existing + 1; count <= parts.size(); ++count)
+        TRY(sys::write_file_at(mount_fd, prefix(parts, count) + "/" + file, trim(value)));
+      continue;
+    }
+    value = TRY(read_in(mount_fd, file));
     for (std::size_t count = 1; count <= parts.size(); ++count) {
       const std::string path = prefix(parts, count) + "/" + file;
       const std::string present = TRY(read_in(mount_fd, path));

@@ -33,6 +33,9 @@ class Directory {
   // False: something in it still lives.
   Result<bool> try_remove() const;
 
+  // Of a v1 directory that is not there yet.
+  Result<Entrance::Later> entrance_to_be() const;
+
   // The directory's descriptor, opened once. ENOENT when it is gone.
   Result<int> fd() const;
   // A directory inside it.

@@ -118,8 +118,30 @@ void FsManager::adopt(std::string scope, std::vector<Location> locations) {
 
 Result<> FsManager::create() { return create_directories(Directory::Existing::MustBeUnused); }
 
+Result<Entrance> FsManager::create_entrance() {
+  Entrance entrance;
+  for (std::size_t i = 0; i < directories_.size(); ++i) {
+    Directory& directory = directories_[i];
+    if (!directory.location().v2) {
+      entrance.later.push_back(TRY(directory.entrance_to_be()));
+      continue;
+    }
+    const Result<> made = directory.create();
+    if (!made) {
+      (void)directory.try_remove();  // it may exist by now
+      return made.error();
+    }
+    v2_made_ = true;
+    record_.locations[i] = directory.location();
+    const int dir = TRY(directory.fd());
+    entrance.v2_dir = TRY(sys::duplicate(dir));
+  }
+  return entrance;
+}
+
 Result<> FsManager::create_directories(Directory::Existing existing) {
   for (std::size_t i = 0; i < directories_.size(); ++i) {
+    if (v2_made_ && directories_[i].location().v2) continue;
     const Result<> made = directories_[i].create(existing);
     if (!made) {
       // The failed one too: it may exist by now. Directories that were there before stay.

@@ -14,6 +14,7 @@ class FsManager : public Manager {
 
   const Record& record() const override { return record_; }
   Result<> create() override;
+  Result<Entrance> create_entrance() override;
   Result<> apply(const std::vector<plan::CgroupWrite>& writes) override;
   Result<> update(const std::vector<plan::CgroupWrite>& writes) override;
   Result<std::string> read(std::string_view controller, const std::string& file) const override;
@@ -56,6 +57,7 @@ class FsManager : public Manager {
   std::string subgroup_;  // of nest()
   std::string delegated_;
   std::vector<Directory> directories_;
+  bool v2_made_ = false;  // by create_entrance()
 };
 
 }  // namespace corten::cgroup

@@ -13,6 +13,7 @@ class NullManager : public Manager {
 
   const Record& record() const override { return record_; }
   Result<> create() override { return {}; }
+  Result<Entrance> create_entrance() override { return Entrance{}; }
   // Limits that cannot be set are an error, never silently dropped.
   Result<> apply(const std::vector<plan::CgroupWrite>& writes) override {
     for (const auto& write : writes) {

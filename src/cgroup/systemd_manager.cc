@@ -94,6 +94,10 @@ Result<> SystemdManager::hold_place() {
   _exit(0);
 }
 
+Result<Entrance> SystemdManager::create_entrance() {
+  return Error(ErrorKind::Unsupported, "systemd makes the container's cgroups as a whole");
+}
+
 void SystemdManager::settle() {
   if (placeholder_ == 0) return;
   (void)sys::kill(placeholder_, SIGKILL);

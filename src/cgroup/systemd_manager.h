@@ -39,6 +39,8 @@ class SystemdManager : public FsManager {
   ~SystemdManager() override;
 
   Result<> create() override;
+  // systemd decides where the container is, and has to make that first.
+  Result<Entrance> create_entrance() override;
   void settle() final;
   Result<> apply(const std::vector<plan::CgroupWrite>& writes) override;
   Result<> update(const std::vector<plan::CgroupWrite>& writes) override;

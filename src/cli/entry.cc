@@ -19,6 +19,10 @@
 #error "written for x86-64: other machines go without this file"
 #endif
 
+// Set when this image turns out to be the protected one, for protect_executable(): asking the
+// kernel once is enough.
+extern "C" [[gnu::visibility("hidden")]] bool corten_is_protected;
+
 namespace {
 
 inline long call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0) {
@@ -76,7 +80,10 @@ extern "C" [[gnu::visibility("hidden")]] void corten_protect_early(void** stack)
   if (call(SYS_statfs, address("/proc/self"), address(&filesystem)) != 0) return;
   if (filesystem.f_type != PROC_SUPER_MAGIC) return;
   if (call(SYS_statfs, address(self), address(&filesystem)) != 0) return;
-  if ((filesystem.f_flags & ST_RDONLY) != 0) return;
+  if ((filesystem.f_flags & ST_RDONLY) != 0) {
+    corten_is_protected = true;
+    return;
+  }
   const long clone =
       call(SYS_open_tree, AT_FDCWD, address(self), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
   if (clone < 0) return;

@@ -26,18 +26,19 @@ constexpr std::size_t body_size() {
 
 constexpr std::size_t kMaxPacket = sizeof(Header) + sizeof(Failure);
 
-constexpr std::array<const char*, std::variant_size_v<Message>> kNames = {"Proceed",
-                                                                          "MapIdsRequest",
-                                                                          "TimeOffsetsRequest",
-                                                                          "InitSpawned",
-                                                                          "MountFdRequest",
-                                                                          "MountFd",
-                                                                          "HooksRequest",
-                                                                          "SeccompListener",
-                                                                          "TerminalMaster",
-                                                                          "Ready",
-                                                                          "Start",
-                                                                          "Failure"};
+constexpr std::array<const char*, std::variant_size_v<Message> + 1> kNames = {"Proceed",
+                                                                              "MapIdsRequest",
+                                                                              "TimeOffsetsRequest",
+                                                                              "InitSpawned",
+                                                                              "MountFdRequest",
+                                                                              "MountFd",
+                                                                              "HooksRequest",
+                                                                              "SeccompListener",
+                                                                              "TerminalMaster",
+                                                                              "Ready",
+                                                                              "Start",
+                                                                              "Failure",
+                                                                              "CgroupsRequest"};
 
 const char* name_of_tag(uint32_t tag) {
   return tag >= 1 && tag <= kNames.size() ? kNames[tag - 1] : "unknown message";
@@ -64,7 +65,9 @@ void copy_cut(std::string_view from, char* to, std::size_t capacity) {
   to[length] = '\0';
 }
 
-Error to_error(Failure& failure) {
+[[gnu::cold]] Error to_error(const char* body) {
+  Failure failure;
+  std::memcpy(&failure, body, sizeof failure);
   // The sender may be a process inside the container: nothing about its bytes is believed.
   failure.pointer[sizeof failure.pointer - 1] = '\0';
   failure.text[sizeof failure.text - 1] = '\0';
@@ -81,19 +84,17 @@ Result<std::pair<Channel, Channel>> Channel::make_pair() {
                                      Channel(std::move(ends.second)));
 }
 
+template <typename T>
+Result<> Channel::send_struct(const T& body, int fd) const {
+  std::array<char, sizeof(Header) + sizeof(T)> packet{};
+  const Header header{T::kTag};
+  std::memcpy(packet.data(), &header, sizeof header);
+  if constexpr (body_size<T>() != 0) std::memcpy(packet.data() + sizeof header, &body, sizeof body);
+  return sys::send_message(socket_.get(), {packet.data(), sizeof header + body_size<T>()}, fd);
+}
+
 Result<> Channel::send(const Message& message, int fd) const {
-  return std::visit(
-      [&](const auto& body) {
-        using T = std::remove_cvref_t<decltype(body)>;
-        std::array<char, sizeof(Header) + sizeof(T)> packet{};
-        const Header header{T::kTag};
-        std::memcpy(packet.data(), &header, sizeof header);
-        if constexpr (body_size<T>() != 0)
-          std::memcpy(packet.data() + sizeof header, &body, sizeof body);
-        return sys::send_message(
-            socket_.get(), {packet.data(), sizeof header + body_size<T>()}, fd);
-      },
-      message);
+  return std::visit([&](const auto& body) { return send_struct(body, fd); }, message);
 }
 
 void Channel::send_failure(const Error& error) const {
@@ -102,29 +103,29 @@ void Channel::send_failure(const Error& error) const {
   failure.errno_value = error.errno_value();
   copy_cut(error.pointer(), failure.pointer, sizeof failure.pointer);
   copy_cut(error.message(), failure.text, sizeof failure.text);
-  (void)send(failure);  // the peer sees end of file when this fails
+  (void)send_struct(failure, -1);  // the peer sees end of file when this fails
 }
 
 Result<std::optional<Envelope>> Channel::receive() const {
-  std::array<char, kMaxPacket> packet;
+  // Not on the stack: room for the longest packet there would be pages that every process touches,
+  // and nearly every packet has a few bytes. One thread, and nothing is kept between two calls.
+  static std::array<char, kMaxPacket> packet;
   sys::Received received = TRY(sys::receive_message(socket_.get(), packet.data(), packet.size()));
   if (received.size == 0) return std::optional<Envelope>();
   Header header{};
   if (received.size < sizeof header)
     return Error(ErrorKind::Protocol, "a packet without a tag arrived");
   std::memcpy(&header, packet.data(), sizeof header);
+  const char* const body = packet.data() + sizeof header;
+  const std::size_t size = received.size - sizeof header;
+  if (header.tag == Failure::kTag && size == sizeof(Failure)) return to_error(body);
   Envelope envelope{Proceed{}, std::move(received.fd)};
   Message* const none = nullptr;
-  if (!decode(none,
-              header.tag,
-              packet.data() + sizeof header,
-              received.size - sizeof header,
-              envelope.message)) {
+  if (!decode(none, header.tag, body, size, envelope.message)) {
     return Error(ErrorKind::Protocol,
                  "a packet with tag " + std::to_string(header.tag) + " and " +
                      std::to_string(received.size) + " bytes arrived");
   }
-  if (auto* failure = std::get_if<Failure>(&envelope.message)) return to_error(*failure);
   return std::optional<Envelope>(std::move(envelope));
 }
 

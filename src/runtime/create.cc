@@ -160,9 +160,7 @@ class Creation {
     // Until create() has made them: what exists is somebody else's, of the rest only the last
     // component is ours.
     for (auto& location : record_.cgroup.locations) {
-      const bool exists =
-          sys::fstatat(AT_FDCWD, location.mount_point + location.path, AT_SYMLINK_NOFOLLOW)
-              .has_value();
+      const bool exists = sys::exists(AT_FDCWD, location.mount_point + location.path);
       location.existing_components = components(location.path) - (exists ? 0 : 1);
     }
   }
@@ -172,42 +170,90 @@ class Creation {
     record_.runtime = TRY(identify(::getpid()));
     TRY(entry_->save(record_));
     if (resctrl_) TRY(make_rdt_groups());
-    TRY(make_cgroups());
-    TRY(save_copies());
     if (!record_.notify_socket.empty()) TRY(sys::mkdirat(entry_->fd(), kNotifyDirectory, 0755));
-    TRY(make_init());
+    const bool meanwhile = can_make_cgroups_meanwhile();
+    if (!meanwhile) TRY(make_cgroups());
+    if (maker_ == nullptr) TRY(spawn_stage1(meanwhile));
+    if (meanwhile) TRY(make_cgroups());
+    TRY(save_copies());
+    TRY(maker_ != nullptr ? make_init_otherwise() : shake_hands(meanwhile));
     manager_->settle();
     TRY(manager_->pass_controllers().context("the cgroups below the container's own"));
     TRY(manager_->apply(plan_.cgroup.late_writes));
     return finish();
   }
 
-  Result<> make_init() {
-    if (maker_ != nullptr) {
-      return (*maker_)({&plan_,
-                        &*entry_,
-                        context_.root + "/" + plan_.id,
-                        &record_,
-                        manager_.get(),
-                        terminal_,
-                        &hook_outputs_,
-                        resctrl_ ? [this](pid_t pid) { return enter_rdt_groups(pid); }
-                                 : std::function<Result<>(pid_t)>()},
-                       init_);
-    }
+  // Making the cgroups takes about as long as making the namespaces: with two processors they are
+  // made at the same time. Not where the child could not enter afterwards: a v1 hierarchy from
+  // inside a user namespace; a cgroup namespace that is somebody's; a unit of systemd; a cgroup
+  // below the container's own.
+  bool can_make_cgroups_meanwhile() const {
+    return maker_ == nullptr && plan_.cgroup.driver == plan::CgroupDriver::Cgroupfs &&
+           !plan_.cgroup.optional && !record_.cgroup.locations.empty() && !nested() &&
+           !plan_.namespaces.own(CLONE_NEWUSER) && !plan_.namespaces.joins(CLONE_NEWCGROUP);
+  }
+
+  bool nested() const { return !plan_.cgroup.subgroup.empty() || !plan_.cgroup.delegated.empty(); }
+
+  Result<> make_init_otherwise() {
+    return (*maker_)({&plan_,
+                      &*entry_,
+                      context_.root + "/" + plan_.id,
+                      &record_,
+                      manager_.get(),
+                      terminal_,
+                      &hook_outputs_,
+                      resctrl_ ? [this](pid_t pid) { return enter_rdt_groups(pid); }
+                               : std::function<Result<>(pid_t)>()},
+                     init_);
+  }
+
+  Result<> spawn_stage1(bool cgroups_meanwhile) {
     start_socket_ = TRY(sys::unix_listen(entry_->fd(), kStartSocket, SOCK_SEQPACKET)
                             .context("making the start socket"));
-    TRY(spawn());
+    cgroup::Entrance entrance;
+    if (cgroups_meanwhile) {
+      Result<cgroup::Entrance> made = manager_->create_entrance();
+      if (!made) return std::move(made).error().with_context("making the container's cgroups");
+      entrance = *std::move(made);
+      note_v2_location();
+    } else {
+      entrance = TRY(manager_->entrance());
+    }
+    return spawn(entrance, cgroups_meanwhile);
+  }
+
+  // The one that is there by now; what the record says of the others is still a guess.
+  void note_v2_location() {
+    const auto& made = manager_->record().locations;
+    for (std::size_t i = 0; i < made.size(); ++i) {
+      if (made[i].v2) record_.cgroup.locations[i] = made[i];
+    }
+  }
+
+  Result<> shake_hands(bool cgroups_meanwhile) {
     HandshakeInput input{&plan_, &loaded_.facts, &channel_, stage1_, terminal_, &hook_outputs_, {}};
-    if (!plan_.net_devices.empty() || resctrl_)
-      input.on_init = [this](pid_t init) { return on_init(init); };
+    input.on_init = [this](pid_t init) { return on_init(init); };
+    input.init_waits = init_waits();
+    input.cgroups_meanwhile = cgroups_meanwhile;
     return run_handshake(input, init_);
   }
 
-  // Init has its namespaces and nothing of the image has run in them.
+  // What has to be there before init goes on.
+  bool init_waits() const { return resctrl_.has_value() || !plan_.net_devices.empty(); }
+
+  // Init has its namespaces and nothing of the image has run in them. While it builds the container
+  // otherwise, its record is written, which counts once init is ready.
   Result<> on_init(pid_t init) {
     if (resctrl_) TRY(enter_rdt_groups(init));
-    return plan_.net_devices.empty() ? Result<>() : net_devices_.move_to(init);
+    if (!plan_.net_devices.empty()) TRY(net_devices_.move_to(init));
+    record_.init = TRY(identify(init));
+    const struct stat exe = TRY(sys::fstatat(AT_FDCWD, "/proc/self/exe", 0));
+    record_.init_exe_device = exe.st_dev;
+    record_.init_exe_inode = exe.st_ino;
+    record_.phase = Phase::Created;
+    prepared_record_ = TRY(entry_->prepare(record_));
+    return {};
   }
 
   Result<> make_rdt_groups() {
@@ -231,8 +277,7 @@ class Creation {
     if (!record_.cgroup.scope.empty()) TRY(entry_->save(record_));
     TRY(manager_->apply(plan_.cgroup.writes));
     TRY(manager_->apply_devices(plan_.cgroup.device_rules));
-    const bool nested = !plan_.cgroup.subgroup.empty() || !plan_.cgroup.delegated.empty();
-    if (nested) TRY(manager_->nest(plan_.cgroup.subgroup, plan_.cgroup.delegated));
+    if (nested()) TRY(manager_->nest(plan_.cgroup.subgroup, plan_.cgroup.delegated));
     const bool given = plan_.cgroup.delegate || !plan_.cgroup.delegated.empty();
     if (!given || !plan_.process) return {};
     return manager_
@@ -265,8 +310,7 @@ class Creation {
     return sys::write_all(file.get(), text);
   }
 
-  Result<> spawn() {
-    cgroup::Entrance entrance = TRY(manager_->entrance());
+  Result<> spawn(cgroup::Entrance& entrance, bool cgroups_meanwhile) {
     auto ends = TRY(proto::Channel::make_pair());
     channel_ = std::move(ends.first);
     stage::CreateInput input;
@@ -274,11 +318,13 @@ class Creation {
     input.channel = std::move(ends.second);
     input.start_socket = std::move(start_socket_);
     input.entrance = &entrance;
+    input.cgroups_meanwhile = cgroups_meanwhile;
     input.cgroup_locations = visible_cgroups();
     input.private_cgroup_mounts = plan_.namespaces.own(CLONE_NEWCGROUP);
     input.proc = std::move(proc_);
     input.rootfs_device = rootfs_.st_dev;
     input.rootfs_inode = rootfs_.st_ino;
+    input.waits_for_parent = init_waits();
     input.hooks_before_pivot = !plan_.hooks.prestart.empty() || !plan_.hooks.create_runtime.empty();
     input.hook_stdout = hook_outputs_.out.get();
     input.hook_stderr = hook_outputs_.err.get();
@@ -316,6 +362,7 @@ class Creation {
                              input.hook_stdout,
                              input.hook_stderr};
     for (const auto& tasks : input.entrance->tasks) keep.push_back(tasks.get());
+    for (const auto& one : input.entrance->later) keep.push_back(one.mount_point.get());
     return keep;
   }
 
@@ -331,16 +378,15 @@ class Creation {
   }
 
   Result<> finish() {
-    record_.init = TRY(identify(init_.pid));
     if (maker_ == nullptr) {
-      const struct stat exe = TRY(sys::fstatat(AT_FDCWD, "/proc/self/exe", 0));
-      record_.init_exe_device = exe.st_dev;
-      record_.init_exe_inode = exe.st_ino;
-    } else if (!shares_time_namespace(init_.pid)) {
-      record_.namespaces |= CLONE_NEWTIME;  // CRIU gives what it restores one of its own
+      TRY(entry_->commit(record_, prepared_record_));
+    } else {
+      record_.init = TRY(identify(init_.pid));
+      // CRIU gives what it restores one of its own.
+      if (!shares_time_namespace(init_.pid)) record_.namespaces |= CLONE_NEWTIME;
+      record_.phase = Phase::Created;
+      TRY(entry_->save(record_));
     }
-    record_.phase = Phase::Created;
-    TRY(entry_->save(record_));
     if (!options_.pid_file.empty()) {
       TRY(write_pid_file(options_.pid_file, init_.pid));
       pid_file_written_ = true;
@@ -426,6 +472,7 @@ class Creation {
   proto::Channel channel_;
   pid_t stage1_ = 0;
   InitProcess init_;
+  std::string prepared_record_;
   bool pid_file_written_ = false;
 };
 

@@ -157,6 +157,7 @@ class Execution {
     input.channel = std::move(ends.second);
     input.entrance = &entrance;
     input.namespaces = record_.namespaces;
+    input.waits_for_parent = record_.rdt.has_value();
     input.proc = TRY(open_proc());
     input.init_pidfd = TRY(sys::pidfd_open(record_.init.pid));
     if (!is_alive(record_.init))
@@ -203,26 +204,45 @@ class Execution {
 
   Result<> follow_stage1() {
     const sys::UniqueFd stage1 = TRY(sys::pidfd_open(stage1_));
-    const Result<proto::Envelope> envelope =
-        receive_watching(channel_, stage1.get(), "the joining process");
-    if (!envelope) {
+    const Result<> announced = hear_stage1(stage1.get());
+    if (!announced) {
       (void)sys::kill(stage1_, SIGKILL);
       (void)sys::wait_child(stage1_);
-      return envelope.error();
+      return announced;
     }
-    const auto* spawned = std::get_if<proto::InitSpawned>(&envelope->message);
-    if (spawned == nullptr)
-      return Error(ErrorKind::Protocol,
-                   std::string(proto::message_name(envelope->message)) + " came out of turn");
-    pidfd_ = TRY(sys::pidfd_open(spawned->pid));
-    pid_ = spawned->pid;
+    if (record_.rdt) {
+      // It waits: no instruction of the program runs outside.
+      TRY(enter_rdt_groups(record_, pid_));
+      TRY(channel_.send(proto::Proceed{}));
+    }
     TRY(sys::wait_child(stage1_));
-    // It waits: no instruction of the program runs outside.
-    TRY(enter_rdt_groups(record_, pid_));
-    return channel_.send(proto::Proceed{});
+    return {};
+  }
+
+  // Until the process is known. What it said before stage1 could announce it is kept.
+  Result<> hear_stage1(int stage1_pidfd) {
+    while (pid_ == 0) {
+      proto::Envelope envelope =
+          TRY(receive_watching(channel_, stage1_pidfd, "the joining process"));
+      if (const auto* spawned = std::get_if<proto::InitSpawned>(&envelope.message)) {
+        pidfd_ = TRY(sys::pidfd_open(spawned->pid));
+        pid_ = spawned->pid;
+      } else if (early_) {
+        return out_of_turn(envelope.message);
+      } else {
+        early_ = std::move(envelope);
+      }
+    }
+    return {};
+  }
+
+  static Error out_of_turn(const proto::Message& message) {
+    return Error(ErrorKind::Protocol,
+                 std::string(proto::message_name(message)) + " came out of turn");
   }
 
   Result<> follow_program() {
+    if (early_) TRY(answer(*early_));
     for (;;) {
       std::optional<proto::Envelope> envelope = TRY(channel_.receive());
       if (!envelope)
@@ -245,8 +265,7 @@ class Execution {
       TRY(send_seccomp_listener(
           agent, state_document(record_, spec::Status::Running), pid_, envelope.fd.get()));
     } else {
-      return Error(ErrorKind::Protocol,
-                   std::string(proto::message_name(envelope.message)) + " came out of turn");
+      return out_of_turn(envelope.message);
     }
     return channel_.send(proto::Proceed{});
   }
@@ -260,6 +279,7 @@ class Execution {
   pid_t stage1_ = 0;
   pid_t pid_ = 0;
   sys::UniqueFd pidfd_;
+  std::optional<proto::Envelope> early_;
   bool ready_ = false;
 };
 

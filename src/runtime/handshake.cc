@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -32,6 +33,13 @@ Error died(const char* who) {
                fmt::format("{} ended without a word; it was probably killed", who));
 }
 
+bool is_stage1_message(const proto::Message& message) {
+  return std::holds_alternative<proto::MapIdsRequest>(message) ||
+         std::holds_alternative<proto::CgroupsRequest>(message) ||
+         std::holds_alternative<proto::TimeOffsetsRequest>(message) ||
+         std::holds_alternative<proto::InitSpawned>(message);
+}
+
 // One conversation. Each request is legal once, in its phase; everything else is a protocol error,
 // because from the first namespace on the other side is less trusted than this one.
 class Handshake {
@@ -40,22 +48,39 @@ class Handshake {
       : input_(input), plan_(*input.plan), init_(init) {}
 
   Result<> run() {
-    stage1_pidfd_ = TRY(sys::pidfd_open(input_.stage1));
+    std::optional<proto::Envelope> early = TRY(hear_stage1());
     for (;;) {
-      const bool spawned = init_.pid != 0;
-      proto::Envelope envelope =
-          TRY(receive_watching(*input_.channel,
-                               spawned ? init_.pidfd.get() : stage1_pidfd_.get(),
-                               spawned ? "init" : "stage1"));
-      if (std::holds_alternative<proto::Ready>(envelope.message)) {
-        if (!spawned) return unexpected(envelope.message);
-        return {};
+      proto::Envelope envelope;
+      if (early) {
+        envelope = *std::move(early);
+        early.reset();
+      } else {
+        envelope = TRY(receive_watching(*input_.channel, init_.pidfd.get(), "init"));
       }
-      TRY(spawned ? on_init(envelope) : on_stage1(envelope));
+      if (std::holds_alternative<proto::Ready>(envelope.message)) return {};
+      TRY(on_init(envelope));
     }
   }
 
  private:
+  // Until init is known. Init does not wait for that unless it has to: its first request may come
+  // before stage1 has announced it, and is returned. There is no second one without an answer.
+  Result<std::optional<proto::Envelope>> hear_stage1() {
+    const sys::UniqueFd stage1 = TRY(sys::pidfd_open(input_.stage1));
+    std::optional<proto::Envelope> early;
+    while (init_.pid == 0) {
+      proto::Envelope envelope = TRY(receive_watching(*input_.channel, stage1.get(), "stage1"));
+      if (is_stage1_message(envelope.message)) {
+        TRY(on_stage1(envelope));
+      } else if (early || input_.init_waits) {
+        return unexpected(envelope.message);
+      } else {
+        early = std::move(envelope);
+      }
+    }
+    return early;
+  }
+
   static Error unexpected(const proto::Message& message) {
     return Error(ErrorKind::Protocol,
                  fmt::format("{} came out of turn", proto::message_name(message)));
@@ -86,19 +111,25 @@ class Handshake {
               .context("/linux/timeOffsets"));
       return proceed();
     }
+    if (std::holds_alternative<proto::CgroupsRequest>(envelope.message) &&
+        input_.cgroups_meanwhile && !cgroups_told_) {
+      cgroups_told_ = true;  // they are there: the parent has made them before it came here
+      return proceed();
+    }
     if (const auto* spawned = std::get_if<proto::InitSpawned>(&envelope.message))
       return on_spawned(spawned->pid);
     return unexpected(envelope.message);
   }
 
-  // stage1 has done its work and exits; init waits for the first Proceed.
+  // stage1 has done its work and exits.
   Result<> on_spawned(pid_t pid) {
     // Init is a child of this process and not reaped: the number cannot belong to anybody else.
     init_.pidfd = TRY(sys::pidfd_open(pid));
     init_.pid = pid;
-    TRY(sys::wait_child(input_.stage1));
     if (input_.on_init) TRY(input_.on_init(pid));
-    return proceed();
+    if (input_.init_waits) TRY(proceed());
+    TRY(sys::wait_child(input_.stage1));
+    return {};
   }
 
   Result<> on_init(proto::Envelope& envelope) {
@@ -131,8 +162,8 @@ class Handshake {
   const HandshakeInput& input_;
   const plan::Plan& plan_;
   InitProcess& init_;
-  sys::UniqueFd stage1_pidfd_;
   bool ids_mapped_ = false;
+  bool cgroups_told_ = false;
   bool offsets_set_ = false;
   bool terminal_taken_ = false;
 };

@@ -29,8 +29,12 @@ struct HandshakeInput {
   pid_t stage1 = 0;
   TerminalReceiver* terminal = nullptr;  // null: no terminal is expected
   const hooks::Outputs* hook_outputs = nullptr;
-  // Called as soon as init exists in its namespaces; init waits until it has returned.
+  // Called as soon as init is known, while it builds the container.
   std::function<Result<>(pid_t init)> on_init;
+  // stage1 asks for its cgroups, which the caller has made: stage::CreateInput::cgroups_meanwhile.
+  bool cgroups_meanwhile = false;
+  // Init waits for a Proceed until on_init has returned: stage::CreateInput::waits_for_parent.
+  bool init_waits = false;
 };
 
 // Init's identity, as soon as it is known: the caller has to kill and reap it when creation fails.

@@ -15,23 +15,25 @@ Result<int> run_detached(const Context& context, const CreateOptions& options) {
   return 0;
 }
 
-// Others must be able to look at the container, and to delete it, while its program runs.
-Result<> release_and_delete(const Context& context, const std::string& id, bool keep) {
-  return keep ? Result<>() : remove(context, id, Force::Yes);
+// Others could look at the container, and delete it, while its program ran. The record has not
+// changed: it is written by create alone.
+Result<> delete_again(Entry& entry, const Record& record) {
+  const Result<> locked = entry.lock();
+  if (!locked && locked.error().kind() == ErrorKind::NotFound) return {};
+  if (!locked) return locked;
+  return destroy_container(entry, record);
 }
 
 Result<int> run_attached(const Context& context, const RunOptions& options) {
   const SignalSource signals = TRY(SignalSource::make());
   KeptTerminal terminal;
-  InitProcess init;
-  {
-    Created container = TRY(create_container(context, options.create, &terminal));
-    TRY(start_container(container.entry, container.record, Readiness::Background));
-    init = std::move(container.init);
-  }  // the lock ends here
-  const Result<sys::Exit> exit =
-      relay_until_exit(init.pid, init.pidfd.get(), signals, std::move(terminal.master()));
-  TRY(release_and_delete(context, options.create.id, options.keep));
+  Created container = TRY(create_container(context, options.create, &terminal));
+  TRY(start_container(container.entry, container.record, Readiness::Background));
+  TRY(container.entry.unlock());
+  const Result<sys::Exit> exit = relay_until_exit(
+      container.init.pid, container.init.pidfd.get(), signals, std::move(terminal.master()));
+  if (exit) container.record.init = {};  // reaped: the number may be anybody's by now
+  if (!options.keep) TRY(delete_again(container.entry, container.record));
   if (!exit) return exit.error();
   return exit->shell_status();
 }

@@ -14,6 +14,10 @@
 #include <corten/sys/mount.h>
 #include <corten/sys/process.h>
 
+// Written by the entry point of the static binary (cli/entry.cc), before the C library starts.
+extern "C" bool corten_is_protected;
+bool corten_is_protected = false;
+
 namespace corten::runtime {
 
 namespace {
@@ -80,6 +84,7 @@ bool is_writable_by_caller() {
 }  // namespace
 
 Result<> protect_executable(char** argv) {
+  if (corten_is_protected) return {};
   TRY(require_procfs());
   const bool done = TRY(is_protected());
   if (done) return {};

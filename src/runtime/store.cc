@@ -55,6 +55,10 @@ Result<sys::UniqueFd> open_or_make_root(const std::string& path) {
   return open_root(path);
 }
 
+const char* file_of(const Record& record) {
+  return record.phase == Phase::Creating ? kCreatingFile : kStateFile;
+}
+
 Error damaged_root(Error error, const std::string& path) {
   return std::move(error).with_context("opening the state root " + quote(path));
 }
@@ -74,6 +78,8 @@ Result<> Entry::lock() {
   if (!named || named->st_ino != held.st_ino) return not_found(id_);
   return {};
 }
+
+Result<> Entry::unlock() { return sys::release_flock(dir_.get()); }
 
 Result<Record> Entry::load_file(const char* name) const {
   const std::string text = TRY(sys::read_file_at(dir_.get(), name, kMaxRecordBytes));
@@ -96,18 +102,30 @@ Result<Record> Entry::load() const {
 Result<Record> Entry::load_creating() const { return load_file(kCreatingFile); }
 
 Result<> Entry::save(const Record& record) const {
-  const char* name = record.phase == Phase::Creating ? kCreatingFile : kStateFile;
-  return sys::replace_file_at(dir_.get(), name, record.to_json(), 0600)
+  const std::string prepared = TRY(prepare(record));
+  return commit(record, prepared);
+}
+
+Result<std::string> Entry::prepare(const Record& record) const {
+  return sys::write_temporary_at(dir_.get(), file_of(record), record.to_json(), 0600)
+      .context("storing the container's state");
+}
+
+Result<> Entry::commit(const Record& record, const std::string& prepared) const {
+  return sys::renameat(dir_.get(), prepared, dir_.get(), file_of(record))
       .context("storing the container's state");
 }
 
 Result<> Entry::destroy() {
-  const auto names = TRY(sys::list_directory(dir_.get()));
-  for (const auto& name : names) {
-    if (name != kStateFile) TRY(sys::remove_tree_at(dir_.get(), name));
+  // Nearly always these are all.
+  for (const char* name : {kStartSocket, kSeccompFile, kConfigFile, kCreatingFile, kStateFile}) {
+    TRY(sys::unlinkat_existing(dir_.get(), name));
   }
-  const Result<> record = sys::unlinkat(dir_.get(), kStateFile, 0);
-  if (!record && record.error().errno_value() != ENOENT) return record;
+  const Result<> gone = sys::unlinkat(root_.get(), id_, AT_REMOVEDIR);
+  if (gone || gone.error().errno_value() != ENOTEMPTY) return gone;
+  // Without a record there is nothing but the directory, so that a crash can be repeated from here.
+  const auto names = TRY(sys::list_directory(dir_.get()));
+  for (const auto& name : names) TRY(sys::remove_tree_at(dir_.get(), name));
   return sys::unlinkat(root_.get(), id_, AT_REMOVEDIR);
 }
 

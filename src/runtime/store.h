@@ -30,12 +30,17 @@ class Entry {
 
   // Waits for the lock of operations that change the container; held until the Entry ends.
   Result<> lock();
+  Result<> unlock();
   // The record of the container, or of its creation when that has not come to its end.
   Result<Record> load() const;
   // The record that was written before anything was made. It is kept: when the other one is
   // damaged, it still names the cgroups.
   Result<Record> load_creating() const;
   Result<> save(const Record& record) const;
+  // save() in two steps: what takes time, and what makes it count. The first returns the name of a
+  // file that the second takes; destroy() removes it as well.
+  Result<std::string> prepare(const Record& record) const;
+  Result<> commit(const Record& record, const std::string& prepared) const;
   // Removes the directory with everything in it; the record goes last, so that a crash can be
   // repeated.
   Result<> destroy();

@@ -3,9 +3,11 @@
 
 #include <sched.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "steps/program.h"
 #include <corten/stage/stage.h>
 
 namespace corten::stage {
@@ -41,6 +43,7 @@ struct InitContext {
   std::vector<sys::UniqueFd> readonly_at_last;  // tmpfs mounts that have to be written to first
   LabelSet labels;                              // opened before the host's /proc is gone
   std::vector<PseudoMount> pseudo_mounts;       // what masks below them are looked up in
+  std::optional<Program> program;               // found before the container is "created"
 
   bool new_user_namespace() const { return plan.namespaces.own(CLONE_NEWUSER); }
 };

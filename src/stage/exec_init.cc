@@ -47,20 +47,22 @@ Result<bool> join_steps(ExecInput& input) {
   return false;
 }
 
-Result<> prepare(ExecInput& input, LabelSet& labels, sys::UniqueFd& terminal) {
+Result<> prepare(ExecInput& input,
+                 LabelSet& labels,
+                 sys::UniqueFd& terminal,
+                 std::optional<Program>& program) {
   // Before anything else: the attributes are those of the process that opens them, and no directory
   // of the host may stay open in here while this one waits.
   Result<LabelSet> opened = open_labels(*input.process, input.proc.get());
   input.proc.reset();
   input.init_pidfd.reset();
   TRY(sys::prctl("PR_SET_PDEATHSIG", PR_SET_PDEATHSIG, SIGKILL));
-  TRY(input.channel
-          .expect<proto::Proceed>());  // stage1 spoke last; the parent knows this process now
+  if (input.waits_for_parent) TRY(input.channel.expect<proto::Proceed>());
   labels = TRY(std::move(opened));
   TRY(sys::setsid());
   if (input.process->terminal)
     terminal = TRY(allocate_exec_terminal(*input.process, input.channel));
-  TRY(prepare_program(*input.process, input.id));
+  TRY(prepare_program(*input.process, input.id, program));
   // Until the runtime says so, its pid file and its listeners are not ready for a running program.
   TRY(sys::prctl("PR_SET_PDEATHSIG", PR_SET_PDEATHSIG, 0));
   TRY(input.channel.send(proto::Ready{}));
@@ -80,12 +82,14 @@ void exec_main(ExecInput& input) noexcept {
   if (!*inside) _exit(0);
   LabelSet labels;
   sys::UniqueFd terminal;
-  const Result<> prepared = prepare(input, labels, terminal);
+  std::optional<Program> program;
+  const Result<> prepared = prepare(input, labels, terminal, program);
   if (!prepared) {
     input.channel.send_failure(prepared.error());
     _exit(1);
   }
-  const Error error = confine_and_execute({input.process, labels.borrow(), &input.channel});
+  const Error error =
+      confine_and_execute({input.process, &*program, labels.borrow(), &input.channel});
   input.channel.send_failure(error);
   _exit(1);
 }

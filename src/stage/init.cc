@@ -61,8 +61,7 @@ Result<> run_create_container_hooks(const InitContext& init) {
 // Reads as the table of contents of a container.
 Result<> build_container(InitContext& init) {
   TRY(sys::prctl("PR_SET_PDEATHSIG", PR_SET_PDEATHSIG, SIGKILL));
-  TRY(init.input.channel
-          .expect<proto::Proceed>());  // stage1 spoke last; the parent knows this process now
+  if (init.input.waits_for_parent) TRY(init.input.channel.expect<proto::Proceed>());
   TRY(sys::setsid());
   TRY(require_mount_namespace(init.plan));
   TRY(set_names(init.plan));
@@ -85,7 +84,7 @@ Result<> build_container(InitContext& init) {
   TRY(make_root_readonly(init));
   init.root.reset();
   init.pseudo_mounts.clear();
-  if (init.plan.process) TRY(prepare_program(*init.plan.process, init.plan.id));
+  if (init.plan.process) TRY(prepare_program(*init.plan.process, init.plan.id, init.program));
   return {};
 }
 
@@ -142,13 +141,13 @@ Result<> start_steps(InitContext& init) {
 Error become_program(InitContext& init, const proto::Channel& client) {
   const Result<> started = start_steps(init);
   if (!started) return started.error();
-  return confine_and_execute({&*init.plan.process, init.labels.borrow(), &client});
+  return confine_and_execute({&*init.plan.process, &*init.program, init.labels.borrow(), &client});
 }
 
 }  // namespace
 
 void init_main(CreateInput& input) noexcept {
-  InitContext init{input, *input.plan, {}, {}, {}, {}, {}};
+  InitContext init{input, *input.plan, {}, {}, {}, {}, {}, {}};
   Result<> built = build_container(init);
   if (built) {
     listen_to_signals();

@@ -84,7 +84,7 @@ Result<> change(MountsInput& input) {
   create.plan = input.plan;
   create.channel = std::move(input.channel);
   create.sources_from_parent = true;
-  InitContext init{create, *input.plan, {}, {}, {}, {}, {}};
+  InitContext init{create, *input.plan, {}, {}, {}, {}, {}, {}};
   init.root = TRY(sys::open("/", O_PATH | O_DIRECTORY));
   Result<> done = input.action == MountsInput::Action::Add ? add_all(init, input.proc.get())
                                                            : remove_all(init, input.proc.get());

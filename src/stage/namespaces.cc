@@ -120,14 +120,16 @@ Result<> enter_user_namespace(const plan::Namespaces& namespaces,
 
 }  // namespace
 
-Result<> enter_namespaces(const plan::Namespaces& namespaces, const proto::Channel& channel) {
+Result<> enter_namespaces(const plan::Namespaces& namespaces,
+                          const proto::Channel& channel,
+                          uint64_t later) {
   // From here on a process of a joined namespace could otherwise trace this one (CVE-2016-9962).
   TRY(sys::prctl("PR_SET_DUMPABLE", PR_SET_DUMPABLE, 0));
   std::vector<OpenJoin> opened = TRY(open_all(namespaces));
   TRY(join_others(opened, namespaces.own(CLONE_NEWUSER)));
   TRY(enter_user_namespace(namespaces, opened, channel));
   TRY(join_others(opened, false));
-  const uint64_t rest = namespaces.unshare & ~uint64_t{CLONE_NEWUSER};
+  const uint64_t rest = namespaces.unshare & ~(uint64_t{CLONE_NEWUSER} | later);
   if (rest != 0) TRY(sys::unshare(rest).context("making the namespaces"));
   if (!namespaces.time_offsets.empty()) {
     TRY(channel.send(proto::TimeOffsetsRequest{}));

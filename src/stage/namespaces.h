@@ -8,9 +8,11 @@
 
 namespace corten::stage {
 
-// stage1, after the cgroups were entered: joins and makes all namespaces; asks the parent for id
+// stage1: joins and makes all namespaces but those of `later` (CLONE_NEW*); asks the parent for id
 // maps and time offsets on the way. Afterwards the process is root of its user namespace when that
-// maps id 0.
-Result<> enter_namespaces(const plan::Namespaces& namespaces, const proto::Channel& channel);
+// maps id 0. A new cgroup namespace shows the cgroups that were entered before it was made.
+Result<> enter_namespaces(const plan::Namespaces& namespaces,
+                          const proto::Channel& channel,
+                          uint64_t later);
 
 }  // namespace corten::stage

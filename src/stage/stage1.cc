@@ -23,18 +23,32 @@ namespace {
 // the nearest subreaper otherwise. Returns 0 in init.
 Result<pid_t> spawn_init() { return sys::clone3({.flags = CLONE_PARENT, .exit_signal = 0}); }
 
+Result<> enter_cgroups(const CreateInput& input) {
+  TRY(input.entrance->enter_self(input.enter_v2).context("entering the container's cgroups"));
+  *input.entrance = {};
+  return input.plan->process ? apply_final_affinity(*input.plan->process) : Result<>();
+}
+
 // Returns false in stage1 and true in init.
 Result<bool> create_steps(CreateInput& input) {
   // The runtime may be killed at any instruction; what it started must not outlive it before the
   // container's record is complete.
   TRY(sys::prctl("PR_SET_PDEATHSIG", PR_SET_PDEATHSIG, SIGKILL));
-  TRY(input.entrance->enter_self(input.enter_v2).context("entering the container's cgroups"));
-  const sys::UniqueFd delegated = std::move(input.entrance->v2_delegated);
-  *input.entrance = {};
-  if (input.plan->process) TRY(apply_final_affinity(*input.plan->process));
-  if (input.plan->process) TRY(apply_privileged_limits(*input.plan->process, input.proc.get()));
-  TRY(enter_namespaces(input.plan->namespaces, input.channel));
+  const auto& namespaces = input.plan->namespaces;
   // The cgroup namespace ends at the cgroup that was left: the container sees this one below it.
+  const sys::UniqueFd delegated = std::move(input.entrance->v2_delegated);
+  if (!input.cgroups_meanwhile) TRY(enter_cgroups(input));
+  if (input.plan->process) TRY(apply_privileged_limits(*input.plan->process, input.proc.get()));
+  if (!input.cgroups_meanwhile) {
+    TRY(enter_namespaces(namespaces, input.channel, 0));
+  } else {
+    TRY(enter_namespaces(namespaces, input.channel, CLONE_NEWCGROUP));
+    TRY(input.channel.send(proto::CgroupsRequest{}));
+    TRY(input.channel.expect<proto::Proceed>());
+    TRY(enter_cgroups(input));
+    if (namespaces.is_new(CLONE_NEWCGROUP))
+      TRY(sys::unshare(CLONE_NEWCGROUP).context("making the cgroup namespace"));
+  }
   if (delegated.valid())
     TRY(sys::write_once(delegated.get(), "0").context("entering the delegated cgroup"));
   const pid_t pid = TRY(spawn_init().context("forking init"));

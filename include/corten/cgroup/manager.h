@@ -45,6 +45,13 @@ struct Entrance {
   // v1: `tasks` of every hierarchy. The single-threaded child writes "0" to each: no global lock is
   // taken for that, where the parent's write of a pid to cgroup.procs costs an RCU grace period.
   std::vector<sys::UniqueFd> tasks;
+  // v1, made while the child already runs: `tasks` below the hierarchy's mount point, opened by
+  // enter_self().
+  struct Later {
+    sys::UniqueFd mount_point;
+    std::string tasks;
+  };
+  std::vector<Later> later;
   // v2: the directory for CLONE_INTO_CGROUP; empty when the host has no cgroup2.
   sys::UniqueFd v2_dir;
   // v2: cgroup.procs of the delegated cgroup, for when the cgroup namespace is made; mostly empty.
@@ -73,6 +80,10 @@ class Manager {
   // processes and not frozen (LX-023). Fills existing_components of the record.
   // Errors: System or WrongState; what was made is removed again.
   virtual Result<> create() = 0;
+  // Before create(), in its place for what a child has to be born into: makes the v2 directory, and
+  // returns an entrance whose v1 directories come into being by create(), while the child does
+  // something else. Errors: Unsupported when the driver cannot do that; as create().
+  virtual Result<Entrance> create_entrance() = 0;
   // Makes cgroups below the v2 one, which entrance() then leads to: `subgroup`, where the first
   // process is born, and `delegated` below that. Relative paths, "" for none.
   virtual Result<> nest(const std::string& /*subgroup*/, const std::string& /*delegated*/) {

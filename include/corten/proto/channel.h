@@ -13,7 +13,7 @@
 namespace corten::proto {
 
 struct Envelope {
-  Message message;
+  Message message{};
   sys::UniqueFd fd;  // empty when none came along
 };
 
@@ -43,16 +43,20 @@ class Channel {
   template <typename T>
   Result<sys::UniqueFd> expect(T* out = nullptr) const {
     std::optional<Envelope> envelope = TRY(receive());
-    if (!envelope) return closed_error(T::kTag);
+    if (!envelope) [[unlikely]]
+      return closed_error(T::kTag);
     const T* message = std::get_if<T>(&envelope->message);
-    if (message == nullptr) return unexpected_error(T::kTag, envelope->message);
+    if (message == nullptr) [[unlikely]]
+      return unexpected_error(T::kTag, envelope->message);
     if (out != nullptr) *out = *message;
     return std::move(envelope->fd);
   }
 
  private:
-  static Error closed_error(uint32_t wanted);
-  static Error unexpected_error(uint32_t wanted, const Message& got);
+  [[gnu::cold]] static Error closed_error(uint32_t wanted);
+  [[gnu::cold]] static Error unexpected_error(uint32_t wanted, const Message& got);
+  template <typename T>
+  Result<> send_struct(const T& body, int fd) const;
 
   sys::UniqueFd socket_;
 };

@@ -19,6 +19,11 @@ struct MapIdsRequest {
 struct TimeOffsetsRequest {
   static constexpr uint32_t kTag = 3;
 };
+// stage1 -> parent: it has its namespaces and waits for the cgroups that the parent makes
+// meanwhile. Reply: Proceed.
+struct CgroupsRequest {
+  static constexpr uint32_t kTag = 13;
+};
 // stage1 -> parent: init exists; stage1 exits after this. pid: in the parent's PID namespace.
 struct InitSpawned {
   static constexpr uint32_t kTag = 4;
@@ -60,7 +65,8 @@ struct Ready {
 struct Start {
   static constexpr uint32_t kTag = 11;
 };
-// In place of any message: what went wrong, with the whole context chain.
+// In place of any message: what went wrong, with the whole context chain. Channel turns it into an
+// Error at once, so it is no alternative of Message, which stays a few words long.
 struct Failure {
   static constexpr uint32_t kTag = 12;
   int32_t kind;  // ErrorKind
@@ -80,6 +86,6 @@ using Message = std::variant<Proceed,
                              TerminalMaster,
                              Ready,
                              Start,
-                             Failure>;
+                             CgroupsRequest>;
 
 }  // namespace corten::proto

@@ -25,12 +25,16 @@ struct CreateInput {
   sys::UniqueFd start_socket;            // listening; init accepts `start` here
   cgroup::Entrance* entrance = nullptr;  // closed once it was used
   cgroup::Entrance::WithV2 enter_v2 = cgroup::Entrance::WithV2::No;
+  // The parent makes the cgroups while stage1 makes the namespaces, which takes as long.
+  bool cgroups_meanwhile = false;
   std::vector<cgroup::Location> cgroup_locations;  // for the container's cgroup mount
   bool private_cgroup_mounts = false;              // the container has an own cgroup namespace
   sys::UniqueFd proc;       // the host's /proc, verified to be a procfs root (O_PATH)
   dev_t rootfs_device = 0;  // what the runtime saw at plan->rootfs; init must see the same
   ino_t rootfs_inode = 0;
-  sys::UniqueFd notify_directory;   // NOTIFY_SOCKET proxy directory; empty = none
+  sys::UniqueFd notify_directory;  // NOTIFY_SOCKET proxy directory; empty = none
+  // The parent changes something in init's namespaces first and says Proceed then.
+  bool waits_for_parent = false;
   bool hooks_before_pivot = false;  // prestart or createRuntime hooks exist: ask for them
   // The hooks' output, -1 = captured. Borrowed, open until the program runs.
   int hook_stdout = -1;
@@ -54,6 +58,7 @@ struct ExecInput {
   sys::UniqueFd init_pidfd;  // of the container's init
   uint64_t namespaces = 0;   // CLONE_NEW* that differ from the runtime's own
   sys::UniqueFd proc;
+  bool waits_for_parent = false;  // as in CreateInput
 };
 
 // Child of the runtime's fork. Never returns.

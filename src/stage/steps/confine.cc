@@ -140,10 +140,13 @@ Result<> write_labels(const plan::Process& process, const LabelFiles& files) {
 Result<> drop_bounding(uint64_t keep) {
   for (int capability = 0; capability <= kLastCapability; ++capability) {
     if ((keep & bit(capability)) != 0) continue;
-    const int held = ::prctl(PR_CAPBSET_READ, static_cast<unsigned long>(capability), 0, 0, 0);
-    if (held < 0) return {};  // EINVAL: beyond the last capability that the kernel knows
-    if (held == 1)
-      TRY(sys::prctl("PR_CAPBSET_DROP", PR_CAPBSET_DROP, static_cast<unsigned long>(capability)));
+    const auto number = static_cast<unsigned long>(capability);
+    const Result<int> dropped = sys::prctl("PR_CAPBSET_DROP", PR_CAPBSET_DROP, number);
+    if (dropped) continue;
+    if (dropped.error().errno_value() == EINVAL)
+      return {};  // beyond the last capability that the kernel knows
+    // Without CAP_SETPCAP the kernel refuses what is not held just as well.
+    if (::prctl(PR_CAPBSET_READ, number, 0, 0, 0) != 0) return dropped.error();
   }
   return {};
 }
@@ -291,6 +294,7 @@ Result<> confine(const Confinement& confinement) {
 // The directory is made when it is missing, as peers do, and must be inside the root in the end: a
 // magic link or an inherited descriptor could lead out (CVE-2024-21626).
 Result<> enter_cwd(const std::string& cwd) {
+  if (cwd == "/") return sys::chdir("/");
   const sys::UniqueFd root = TRY(sys::open("/", O_PATH | O_DIRECTORY));
   const sys::UniqueFd dir =
       TRY(rootpath::open_or_create(root.get(), cwd, rootpath::TargetKind::Directory));
@@ -317,19 +321,21 @@ Result<> join_keyring(const std::string& name) {
   return {};
 }
 
-Result<> prepare_program(const plan::Process& process, const std::string& id) {
+Result<> prepare_program(const plan::Process& process,
+                         const std::string& id,
+                         std::optional<Program>& program) {
   if (process.new_session_keyring) TRY(join_keyring("_ses." + id));
   TRY(enter_cwd(process.cwd).context([&] {
     return "/process/cwd: entering " + quote(process.cwd);
   }));
-  return Program(process).check();
+  program.emplace(process);
+  return program->check();
 }
 
 Error confine_and_execute(const Confinement& confinement) {
-  Program program(*confinement.process);
   const Result<> confined = confine(confinement);
   if (!confined) return confined.error();
-  return program.execute();
+  return confinement.program->execute();
 }
 
 }  // namespace corten::stage

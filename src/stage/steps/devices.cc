@@ -60,17 +60,18 @@ Result<> make_node(const plan::Device& device, const rootpath::Slot& slot) {
   const dev_t number =
       device.type == plan::DeviceType::Fifo ? 0 : makedev(device.major, device.minor);
   TRY(sys::mknodat(slot.parent.get(), slot.name, type_bits(device.type) | device.mode, number));
+  const struct stat seen = TRY(sys::fstatat(slot.parent.get(), slot.name, AT_SYMLINK_NOFOLLOW));
+  const bool as_wanted = is_requested(device, seen) && seen.st_uid == device.uid &&
+                         seen.st_gid == device.gid && (seen.st_mode & 07777) == device.mode;
+  if (as_wanted) return {};
   // What was made may have been exchanged by now: verify before giving it away.
   const sys::UniqueFd made = TRY(sys::openat2(slot.parent.get(), slot.name, O_PATH, kOneComponent));
   const struct stat status = TRY(sys::fstat(made.get()));
   if (!is_requested(device, status))
     return Error::from_errno(EEXIST, "verifying the new node " + quote(device.path));
-  const bool given_away = status.st_uid != device.uid || status.st_gid != device.gid;
-  if (given_away) TRY(sys::chown_fd(made.get(), device.uid, device.gid));
+  TRY(sys::chown_fd(made.get(), device.uid, device.gid));
   // A default ACL of the directory changes the mode, chown(2) clears what it clears.
-  if (given_away || (status.st_mode & 07777) != device.mode)
-    TRY(sys::chmod_fd(made.get(), device.mode));
-  return {};
+  return sys::chmod_fd(made.get(), device.mode);
 }
 
 // The host's node of the same name, or where udev keeps one for every number.

@@ -2,9 +2,12 @@
 // the calling process or of its private mount namespace, and is undone by the process's end.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "context.h"
+#include "program.h"
 #include <corten/base/result.h>
 #include <corten/plan/plan.h>
 #include <corten/sys/fd.h>
@@ -71,12 +74,16 @@ Result<sys::UniqueFd> allocate_exec_terminal(const plan::Process& process,
                                              const proto::Channel& channel);
 
 // Before the container is "created": session keyring, working directory (made when missing), and
-// the check that args[0] can be found, because engines expect these errors from create.
-Result<> prepare_program(const plan::Process& process, const std::string& id);
+// the check that args[0] can be found, because engines expect these errors from create. Fills
+// `program`.
+Result<> prepare_program(const plan::Process& process,
+                         const std::string& id,
+                         std::optional<Program>& program);
 
 // The one road from a privileged process to the user's program, taken by init and exec alike.
 struct Confinement {
   const plan::Process* process = nullptr;
+  Program* program = nullptr;  // of that process
   LabelFiles labels{};
   // Where SCMP_ACT_NOTIFY's listener goes; null = none.
   const proto::Channel* listener_channel = nullptr;
