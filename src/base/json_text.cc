@@ -29,13 +29,21 @@ void append_escaped(std::string& out, char c) {
       break;
   }
   const auto byte = static_cast<uint8_t>(c);
-  if (byte >= 0x20 && byte != 0x7f) {
-    out += c;
-    return;
-  }
   out += "\\u00";
   out += kHex[byte >> 4U];
   out += kHex[byte & 0xfU];
+}
+
+// ASCII that stands for itself in a JSON string.
+bool is_plain(char c) {
+  const auto byte = static_cast<uint8_t>(c);
+  return byte >= 0x20 && byte < 0x7f && c != '"' && c != '\\';
+}
+
+std::size_t plain_prefix(std::string_view text) {
+  std::size_t length = 0;
+  while (length < text.size() && is_plain(text[length])) ++length;
+  return length;
 }
 
 }  // namespace
@@ -43,6 +51,10 @@ void append_escaped(std::string& out, char c) {
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   while (!text.empty()) {
+    const std::size_t plain = plain_prefix(text);
+    out.append(text.substr(0, plain));
+    text.remove_prefix(plain);
+    if (text.empty()) break;
     if (static_cast<uint8_t>(text.front()) < 0x80) {
       append_escaped(out, text.front());
       text.remove_prefix(1);

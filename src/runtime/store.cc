@@ -12,6 +12,7 @@
 
 #include <corten/base/strings.h>
 #include <corten/cgroup/manager.h>
+#include <corten/spec/parse.h>
 #include <corten/spec/validate.h>
 #include <corten/sys/file.h>
 #include <corten/sys/socket.h>
@@ -20,7 +21,8 @@ namespace corten::runtime {
 
 namespace {
 
-constexpr std::size_t kMaxRecordBytes = std::size_t{4} << 20U;
+// A config's annotations are in the record, where a character may take six.
+constexpr std::size_t kMaxRecordBytes = 6 * spec::kMaxConfigBytes;
 
 // Whoever can write to the root can make this runtime kill and remove what it likes.
 Result<> check_root(const std::string& path, int fd) {

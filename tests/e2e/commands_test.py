@@ -37,6 +37,16 @@ def limit_memory(limit):
 
 
 @case
+def annotations_as_long_as_a_config_may_be():
+    notes = {f"org.example.note{number}": "x\n" * 100000 for number in range(25)}
+    with Container("sleep", "1000", change=lambda c: c.update(annotations=notes)) as one:
+        one.created()
+        equal(one.state()["annotations"], notes)
+        one.ok("start")
+        equal(one.ok("exec", after=["echo", "there"]), "there\n")
+
+
+@case
 def statistics_once():
     def change(config):
         config["linux"]["resources"].update(memory={"limit": 64 << 20}, pids={"limit": 33})
