@@ -319,6 +319,8 @@ class Creation {
     input.start_socket = std::move(start_socket_);
     input.entrance = &entrance;
     input.cgroups_meanwhile = cgroups_meanwhile;
+    // Init runs those hooks before the parent knows how stage1 has ended.
+    input.loopback_meanwhile = plan_.hooks.create_container.empty();
     input.cgroup_locations = visible_cgroups();
     input.private_cgroup_mounts = plan_.namespaces.own(CLONE_NEWCGROUP);
     input.proc = std::move(proc_);

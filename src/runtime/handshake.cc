@@ -128,8 +128,20 @@ class Handshake {
     init_.pid = pid;
     if (input_.on_init) TRY(input_.on_init(pid));
     if (input_.init_waits) TRY(proceed());
-    TRY(sys::wait_child(input_.stage1));
-    return {};
+    return end_of_stage1();
+  }
+
+  // It may have failed with what it did last; its reason is in the channel then, perhaps behind a
+  // request of init that nobody answers any more.
+  Result<> end_of_stage1() const {
+    const sys::Exit exit = TRY(sys::wait_child(input_.stage1));
+    if (!exit.signaled && exit.code == 0) return {};
+    for (;;) {
+      const bool more = TRY(sys::wait_readable(input_.channel->fd(), 0));
+      if (!more) return died("stage1");
+      const std::optional<proto::Envelope> skipped = TRY(input_.channel->receive());
+      if (!skipped) return died("stage1");
+    }
   }
 
   Result<> on_init(proto::Envelope& envelope) {

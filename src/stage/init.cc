@@ -6,6 +6,7 @@
 #include <array>
 #include <csignal>
 
+#include "namespaces.h"
 #include "steps/steps.h"
 #include <corten/hooks/run.h>
 #include <corten/sys/file.h>
@@ -35,11 +36,6 @@ Result<> set_names(const plan::Plan& plan) {
   return {};
 }
 
-Result<> bring_up_loopback(const plan::Plan& plan) {
-  if (!plan.namespaces.is_new(CLONE_NEWNET)) return {};
-  return sys::set_interface_up("lo").context("bringing up the loopback interface");
-}
-
 // The runtime runs the hooks that live in its namespaces while the rootfs is complete and not yet
 // entered.
 Result<> wait_for_host_hooks(InitContext& init) {
@@ -65,7 +61,7 @@ Result<> build_container(InitContext& init) {
   TRY(sys::setsid());
   TRY(require_mount_namespace(init.plan));
   TRY(set_names(init.plan));
-  TRY(bring_up_loopback(init.plan));
+  if (!init.input.loopback_meanwhile) TRY(bring_up_loopback(init.plan.namespaces));
   if (!init.plan.namespaces.joins(CLONE_NEWNS)) {
     TRY(prepare_rootfs(init));
     TRY(mount_all(init));

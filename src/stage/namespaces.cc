@@ -15,6 +15,7 @@
 #include <corten/base/strings.h>
 #include <corten/sys/file.h>
 #include <corten/sys/process.h>
+#include <corten/sys/socket.h>
 
 namespace corten::stage {
 
@@ -136,6 +137,11 @@ Result<> enter_namespaces(const plan::Namespaces& namespaces,
     TRY(channel.expect<proto::Proceed>());
   }
   return {};
+}
+
+Result<> bring_up_loopback(const plan::Namespaces& namespaces) {
+  if (!namespaces.is_new(CLONE_NEWNET)) return {};
+  return sys::set_interface_up("lo").context("bringing up the loopback interface");
 }
 
 }  // namespace corten::stage

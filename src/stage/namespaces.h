@@ -15,4 +15,7 @@ Result<> enter_namespaces(const plan::Namespaces& namespaces,
                           const proto::Channel& channel,
                           uint64_t later);
 
+// In a new network namespace: the loopback interface, with its addresses.
+Result<> bring_up_loopback(const plan::Namespaces& namespaces);
+
 }  // namespace corten::stage

@@ -54,6 +54,7 @@ Result<bool> create_steps(CreateInput& input) {
   const pid_t pid = TRY(spawn_init().context("forking init"));
   if (pid == 0) return true;
   TRY(input.channel.send(proto::InitSpawned{pid}));
+  if (input.loopback_meanwhile) TRY(bring_up_loopback(namespaces));
   return false;
 }
 

@@ -27,6 +27,9 @@ struct CreateInput {
   cgroup::Entrance::WithV2 enter_v2 = cgroup::Entrance::WithV2::No;
   // The parent makes the cgroups while stage1 makes the namespaces, which takes as long.
   bool cgroups_meanwhile = false;
+  // stage1 brings up the loopback interface, while init builds the container: nothing of the
+  // container runs before stage1 has ended.
+  bool loopback_meanwhile = false;
   std::vector<cgroup::Location> cgroup_locations;  // for the container's cgroup mount
   bool private_cgroup_mounts = false;              // the container has an own cgroup namespace
   sys::UniqueFd proc;       // the host's /proc, verified to be a procfs root (O_PATH)
