@@ -196,10 +196,15 @@ Result<plan::CgroupFacts> probe_cgroups() {
 }  // namespace
 
 Result<plan::HostFacts> probe() {
+  plan::HostFacts facts = TRY(probe_without_cgroups());
+  facts.cgroup = TRY(probe_cgroups().context("finding the cgroup hierarchies"));
+  return facts;
+}
+
+Result<plan::HostFacts> probe_without_cgroups() {
   plan::HostFacts facts;
   facts.euid = ::geteuid();
   facts.egid = ::getegid();
-  facts.cgroup = TRY(probe_cgroups().context("finding the cgroup hierarchies"));
   const sys::CapabilitySets own = TRY(sys::capget());
   facts.permitted_capabilities = own.permitted;
   facts.bounding_capabilities = bounding_set(facts.last_capability);

@@ -288,7 +288,7 @@ Result<plan::Process> build(const Entry& entry,
                             const ExecOptions& options,
                             std::vector<std::string>& warnings) {
   const spec::Process process = TRY(choose_process(entry, options));
-  plan::HostFacts facts = TRY(host::probe());
+  plan::HostFacts facts = TRY(host::probe_without_cgroups());
   // Inside the container's user namespace the process has every capability, whatever the runtime
   // has.
   if ((record.namespaces & CLONE_NEWUSER) != 0)

@@ -29,7 +29,9 @@ Result<int> run_attached(const Context& context, const RunOptions& options) {
   KeptTerminal terminal;
   Created container = TRY(create_container(context, options.create, &terminal));
   TRY(start_container(container.entry, container.record, Readiness::Background));
-  TRY(container.entry.unlock());
+  // The program runs: that others have to wait for its end is no reason to end it.
+  const Result<> unlocked = container.entry.unlock();
+  if (!unlocked) log::warning(unlocked.error().message());
   const Result<sys::Exit> exit = relay_until_exit(
       container.init.pid, container.init.pidfd.get(), signals, std::move(terminal.master()));
   if (exit) container.record.init = {};  // reaped: the number may be anybody's by now

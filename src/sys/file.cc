@@ -347,7 +347,9 @@ Result<> flock(int fd, Lock lock) {
   return check(retry_eintr([&] { return ::flock(fd, operation); }), "flock({}, {})", fd, operation);
 }
 
-Result<> release_flock(int fd) { return check(::flock(fd, LOCK_UN), "flock({}, LOCK_UN)", fd); }
+Result<> release_flock(int fd) {
+  return check(retry_eintr([&] { return ::flock(fd, LOCK_UN); }), "flock({}, LOCK_UN)", fd);
+}
 
 Result<bool> try_flock(int fd, Lock lock) {
   const int operation = (lock == Lock::Shared ? LOCK_SH : LOCK_EX) | LOCK_NB;

@@ -11,6 +11,8 @@ namespace corten::host {
 
 // Errors: System when /proc or the cgroup file systems cannot be read.
 Result<plan::HostFacts> probe();
+// Without the cgroup hierarchies, which a process in an existing container does not ask for.
+Result<plan::HostFacts> probe_without_cgroups();
 
 // The hierarchies from /proc/self/cgroup and /proc/self/mountinfo, for hosts with an unusual
 // layout. Pure. read_controllers: cgroup.controllers of the cgroup2 mount, "" when there is none.

@@ -1,6 +1,6 @@
-// One end of a SEQPACKET socket pair that carries Messages. Strictly half duplex: at any time one
-// side reads. Both sides of the fork use it; what comes from a child is checked for tag and size
-// here and for its phase by the receiver.
+// One end of a SEQPACKET socket pair that carries Messages; who asks waits for the answer. Both
+// sides of the fork use it; what comes from a child is checked for tag and size here and for its
+// phase by the receiver.
 #pragma once
 
 #include <optional>
