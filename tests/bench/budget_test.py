@@ -17,7 +17,7 @@ from harness import make_rootfs  # noqa: E402
 INJECTOR = os.environ["CORTEN_NTH_FAULT"]
 SLACK = 8  # kernels and waits differ by a few
 
-BUDGET = {"run": 713, "create": 446, "start": 44, "state": 35, "exec": 399, "kill": 41, "delete": 61}
+BUDGET = {"run": 615, "create": 410, "start": 44, "state": 35, "exec": 327, "kill": 41, "delete": 56}
 
 
 def without_cgroups(config):
