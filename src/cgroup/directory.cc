@@ -15,8 +15,6 @@ namespace corten::cgroup {
 
 namespace {
 
-constexpr uint64_t kInside =
-    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
 constexpr std::size_t kMaxControlFile = std::size_t{16} << 20U;
 
 Result<sys::UniqueFd> open_mount_point(const Location& location) {
@@ -109,21 +107,23 @@ Result<int> Directory::fd() const {
   if (!fd_.valid()) {
     const int mount_fd = TRY(mount_point_fd());
     const auto parts = components_of(location_.path);
-    fd_ = TRY(sys::openat2(mount_fd, prefix(parts, parts.size()), O_RDONLY | O_DIRECTORY, kInside));
+    fd_ = TRY(sys::openat2(
+        mount_fd, prefix(parts, parts.size()), O_RDONLY | O_DIRECTORY, kInsideHierarchy));
   }
   return fd_.get();
 }
 
 Result<sys::UniqueFd> Directory::open_for_writing(const std::string& file) const {
-  if (fd_.valid()) return sys::openat2(fd_.get(), file, O_WRONLY, kInside);
+  if (fd_.valid()) return sys::openat2(fd_.get(), file, O_WRONLY, kInsideHierarchy);
   const int mount_fd = TRY(mount_point_fd());
   const auto parts = components_of(location_.path);
-  return sys::openat2(mount_fd, prefix(parts, parts.size()) + "/" + file, O_WRONLY, kInside);
+  return sys::openat2(
+      mount_fd, prefix(parts, parts.size()) + "/" + file, O_WRONLY, kInsideHierarchy);
 }
 
 Result<sys::UniqueFd> Directory::open_below(const std::string& path) const {
   const int dir = TRY(fd());
-  return sys::openat2(dir, path, O_RDONLY | O_DIRECTORY, kInside);
+  return sys::openat2(dir, path, O_RDONLY | O_DIRECTORY, kInsideHierarchy);
 }
 
 Result<Entrance::Later> Directory::entrance_to_be() const {
@@ -278,13 +278,13 @@ Result<bool> Directory::try_remove() const {
 
 Result<std::string> Directory::read(const std::string& file) const {
   const int dir = TRY(fd());
-  const sys::UniqueFd opened = TRY(sys::openat2(dir, file, O_RDONLY, kInside));
+  const sys::UniqueFd opened = TRY(sys::openat2(dir, file, O_RDONLY, kInsideHierarchy));
   return sys::read_all(opened.get(), kMaxControlFile);
 }
 
 Result<> Directory::write(const std::string& file, std::string_view value) const {
   const int dir = TRY(fd());
-  const sys::UniqueFd opened = TRY(sys::openat2(dir, file, O_WRONLY, kInside));
+  const sys::UniqueFd opened = TRY(sys::openat2(dir, file, O_WRONLY, kInsideHierarchy));
   return sys::write_once(opened.get(), value);
 }
 

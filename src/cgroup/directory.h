@@ -2,6 +2,9 @@
 // symlinks, mounts and ".." in a cgroup's name lead nowhere.
 #pragma once
 
+#include <linux/openat2.h>
+
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +15,10 @@
 #include <corten/sys/fd.h>
 
 namespace corten::cgroup {
+
+// How every path below a hierarchy's mount point is resolved.
+inline constexpr uint64_t kInsideHierarchy =
+    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
 
 // The value behind "key " in the text of a flat-keyed file such as memory.events.
 std::optional<uint64_t> find_flat_key(std::string_view text, std::string_view key);

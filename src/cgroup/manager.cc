@@ -56,9 +56,8 @@ Result<std::vector<dbus::Property>> properties_at_start(const plan::Cgroup& plan
 Result<> Entrance::enter_self(WithV2 with_v2) const {
   for (const auto& fd : tasks) TRY(sys::write_once(fd.get(), "0"));
   for (const auto& one : later) {
-    constexpr uint64_t kInside =
-        RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-    const sys::UniqueFd fd = TRY(sys::openat2(one.mount_point.get(), one.tasks, O_WRONLY, kInside));
+    const sys::UniqueFd fd =
+        TRY(sys::openat2(one.mount_point.get(), one.tasks, O_WRONLY, kInsideHierarchy));
     TRY(sys::write_once(fd.get(), "0"));
   }
   if (with_v2 == WithV2::No || !v2_dir.valid()) return {};

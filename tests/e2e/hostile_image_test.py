@@ -65,7 +65,7 @@ def touching(config):
         file.write("plain")
     config["process"]["args"] = ["/bin/sh", "-c", _PROGRAM]
     config["process"]["env"] = ["PATH=/bin"]  # no HOME: /etc/passwd is looked at
-    config["process"]["cwd"] = "/work/place"
+    config["process"]["cwd"] = "/srv/place"
     config["mounts"] += [{"destination": "/mnt/file", "type": "bind", "source": WORK + "/plain", "options": ["bind", "ro"]},
                          {"destination": "/mnt/directory", "type": "tmpfs", "source": "t", "options": ["tmpcopyup"]}]
     config["linux"]["devices"] = [{"type": "c", "path": "/opt/device", "major": 1, "minor": 3, "fileMode": 0o666}]
@@ -103,7 +103,7 @@ def matrix(paths, *changes):
 @case
 def every_touched_path_as_every_kind_of_object():
     before = (host_mounts(), binary_hash())
-    matrix(("proc", "sys", "dev", "mnt", "mnt/file", "mnt/directory", "opt", "opt/device", "work", "work/place", "secret", "protected",
+    matrix(("proc", "sys", "dev", "mnt", "mnt/file", "mnt/directory", "opt", "opt/device", "srv", "srv/place", "secret", "protected",
             "etc", "etc/passwd"))
     equal((host_mounts(), binary_hash()), before)
 
@@ -212,7 +212,7 @@ def the_directory_of_a_device_is_exchanged_for_a_link():
 
 @case
 def the_working_directory_is_exchanged_for_a_link():
-    race("work", lambda c: c["process"].update(cwd="/work/place/below"))
+    race("srv", lambda c: c["process"].update(cwd="/srv/place/below"))
 
 
 @case
@@ -558,7 +558,7 @@ def only_mount_points_and_the_working_directory_are_added_to_the_image():
     after = fingerprint(rootfs)
     equal({name: value for name, value in after.items() if name in before}, before)
     # The configured device is no mount point: it was asked for by name.
-    equal(sorted(set(after) - set(before)), ["mnt", "mnt/directory", "mnt/file", "opt", "opt/device", "work", "work/place"])
+    equal(sorted(set(after) - set(before)), ["mnt", "mnt/directory", "mnt/file", "opt", "opt/device", "srv", "srv/place"])
 
 
 if __name__ == "__main__":

@@ -122,8 +122,8 @@ def destinations_through_magic_links():
 def missing_cwd_below_a_link_is_made_inside():
     with Canary() as canary:
         rootfs = image()
-        os.symlink(canary.path, rootfs + "/work")
-        with Container("pwd", change=both(root_of(rootfs), lambda c: c["process"].update(cwd="/work/made"))) as one:
+        os.symlink(canary.path, rootfs + "/srv")
+        with Container("pwd", change=both(root_of(rootfs), lambda c: c["process"].update(cwd="/srv/made"))) as one:
             one.run()
 
 
