@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -188,6 +189,21 @@ void arrange_cgroup_view(const std::string& view) {
   }
 }
 
+// Some runtimes give the null device on their standard streams to the user of the container: that
+// must not be the machine's own.
+void shield_null_device() {
+  const std::string place = settings().work_directory + "/null-device";
+  const std::string node = place + "/null";
+  fs::create_directories(place);
+  check(::mount("tmpfs", place.c_str(), "tmpfs", 0, "size=4k") == 0, "a place for a null device");
+  check(::mknod(node.c_str(), S_IFCHR | 0666, makedev(1, 3)) == 0 &&
+            ::chmod(node.c_str(), 0666) == 0 &&
+            ::mount(node.c_str(), "/dev/null", nullptr, MS_BIND, nullptr) == 0,
+        "a null device of the suite's own");
+  ::umount2(place.c_str(), MNT_DETACH);
+  fs::remove(place);
+}
+
 void arrange_surroundings(const CommandLine& line) {
   check(::unshare(CLONE_NEWNS | CLONE_NEWNET) == 0, "unshare (the suite needs root)");
   check(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0,
@@ -202,6 +218,7 @@ void arrange_surroundings(const CommandLine& line) {
     settings().work_directory = "/tmp/oci-spec-" + std::to_string(::getpid());
   fs::create_directories(settings().work_directory);
   ::chmod(settings().work_directory.c_str(), 0755);
+  shield_null_device();
   // The bundles hard-link the checker, so it has to be on their file system.
   const std::string local = settings().work_directory + "/checker";
   fs::copy_file(settings().checker, local, fs::copy_options::overwrite_existing);
