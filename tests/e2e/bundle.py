@@ -127,6 +127,18 @@ def receive_descriptor(connection):
     return descriptors[0]
 
 
+def read_terminal(master):
+    """Everything until nobody has the other side open any more; the master is closed then."""
+    text = b""
+    try:
+        while chunk := os.read(master, 4096):
+            text += chunk
+    except OSError:  # EIO says so
+        pass
+    os.close(master)
+    return text
+
+
 def one_directory():
     return tempfile.mkdtemp(dir=WORK)
 

@@ -17,7 +17,7 @@ import subprocess
 import time
 
 from attacks import CAP_SETS, Canary, both, image, root_of, small_image, status_fields
-from bundle import CALL, GLOBAL, ROOT, ROOTFS, RUNTIME, WORK, Container, case, one_directory, receive_descriptor, run_cases
+from bundle import CALL, GLOBAL, ROOT, ROOTFS, RUNTIME, WORK, Container, case, one_directory, read_terminal, receive_descriptor, run_cases
 from harness import Skip, contains, equal, lacks, wait_until
 
 
@@ -65,13 +65,7 @@ def a_terminal_is_all_that_its_program_has_open():
         pid, master = pty.fork()
         if pid == 0:
             os.execv(RUNTIME, [*CALL, "run", "--bundle", one.bundle, one.id])
-        text = b""
-        try:
-            while chunk := os.read(master, 4096):
-                text += chunk
-        except OSError:
-            pass
-        os.close(master)
+        text = read_terminal(master)
         equal(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
         # The directory that ls reads has gone when its link is looked at.
         equal(re.findall(r" ([0-9]+) -> (\S+)", text.decode()), [(number, "/dev/pts/0") for number in "012"])
@@ -490,13 +484,7 @@ def the_caller_s_terminal_takes_no_input_from_a_container():
             pid, master = pty.fork()
             if pid == 0:
                 os.execv(RUNTIME, [*CALL, *words])
-            text = b""
-            try:
-                while chunk := os.read(master, 4096):
-                    text += chunk
-            except OSError:
-                pass
-            os.close(master)
+            text = read_terminal(master)
             os.waitpid(pid, 0)
             lines = text.decode().split("\r\n")
             equal((words, len(lines), lines[0] in ("inject 1", "inject 5"), lines[1]), (words, 3, True, "0"))  # EPERM, EIO

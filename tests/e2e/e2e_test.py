@@ -17,7 +17,7 @@ import tempfile
 import termios
 import time
 
-from bundle import CALL, ROOT, ROOTFS, RUNTIME, WORK, Container, case, one_directory, run_cases
+from bundle import CALL, ROOT, ROOTFS, RUNTIME, WORK, Container, case, one_directory, read_terminal, run_cases
 from harness import contains, equal, make_rootfs, wait_until
 
 
@@ -488,12 +488,7 @@ def a_terminal_has_the_callers_size_before_anything_runs_on_it():
         if pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 44, 0, 0))
             os.execv(RUNTIME, [*CALL, "run", "--bundle", one.bundle, one.id])
-        text = b""
-        while True:
-            try:
-                text += os.read(master, 4096)
-            except OSError:
-                break
+        text = read_terminal(master)
         _, status = os.waitpid(pid, 0)
         equal((text, os.waitstatus_to_exitcode(status)), (b"33 44\r\n", 0))
 
